@@ -1,0 +1,26 @@
+/* Element arithmetic that several kernels share. */
+#ifndef PQK_ARITHMETIC_H
+#define PQK_ARITHMETIC_H
+
+#include <stdint.h>
+
+/* Kernels pass their inner step as a function; without inlining that would be a call through a
+ * pointer per element. */
+#if defined(__GNUC__)
+#define PQK_INLINE static inline __attribute__((always_inline))
+#else
+#define PQK_INLINE static inline
+#endif
+
+/* An 8-bit input element as the number it stands for. */
+PQK_INLINE int32_t pqk_element(uint8_t byte, int is_signed) {
+    return is_signed ? (int32_t)(byte ^ 0x80u) - 0x80 : (int32_t)byte;
+}
+
+/* Pooled sum (never negative) to output element: one rounding, to nearest. */
+PQK_INLINE uint8_t pqk_requantize(int32_t sum, int32_t multiplier, uint8_t maximum) {
+    const uint64_t scaled = ((uint64_t)(uint32_t)sum * (uint32_t)multiplier + 0x80000000u) >> 32;
+    return scaled < maximum ? (uint8_t)scaled : maximum;
+}
+
+#endif

@@ -1,0 +1,55 @@
+"""From trained real numbers to the integers of the IR: BatchNorm and scales become bias and multiplier."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pqk_codegen.ir import Array
+
+# Beyond this a bias drowns its channel's weighted sums: the channel is a constant in all but name.
+LARGEST_BIAS = 2**24
+
+
+@dataclass(frozen=True)
+class FoldedConv:
+    """Integer parameters of a `Conv2d`."""
+
+    weights: Array
+    bias: Array
+    multiplier: Array
+
+
+def fold_conv(
+    weights: Array,
+    weight_scale: Array,
+    bn_scale: Array,
+    bn_shift: Array,
+    *,
+    input_scale: float,
+    output_scale: float,
+    pool: tuple[int, int] = (1, 1),
+) -> FoldedConv:
+    """Integers for `relu(bn_scale * conv(x) + bn_shift)`, averaged over the pool window.
+
+    Args:
+        weights: quantised weights, integers [out, in, height, width]; the real weight is `weights * weight_scale`.
+        weight_scale: [out], not negative; 0 where a channel has no weights left.
+        bn_scale: [out], gamma / sqrt(variance + epsilon). A negative one is absorbed by negating the weights.
+        bn_shift: [out], beta - mean * bn_scale.
+        input_scale: real value of one unit of the input.
+        output_scale: real value of one unit of the output.
+        pool: window of the average pool that follows the ReLU.
+
+    The real factor of a channel saturates below 0.5 output units per accumulator unit (multiplier < 2**31).
+    """
+    window = pool[0] * pool[1]
+    sign = np.where(np.asarray(bn_scale) < 0, -1, 1)
+    unit = np.abs(np.asarray(bn_scale, np.float64)) * np.asarray(weight_scale, np.float64) * input_scale
+    shift = np.asarray(bn_shift, np.float64)
+    constant = np.abs(shift) >= unit * LARGEST_BIAS
+    safe_unit = np.where(constant, np.maximum(np.abs(shift), 1e-30) / LARGEST_BIAS, unit)
+    bias = np.rint(shift / safe_unit)
+    multiplier = np.clip(np.rint(safe_unit / output_scale / window * 2.0**32), 0, 2**31 - 1)
+    signed = np.asarray(weights) * sign[:, None, None, None]
+    kept = np.where(constant[:, None, None, None], 0, signed)
+    return FoldedConv(kept.astype(np.int8), bias.astype(np.int32), multiplier.astype(np.int32))

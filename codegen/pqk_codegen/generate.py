@@ -1,0 +1,92 @@
+"""Prints a plan as C: network.h, network.c, and the kernels it calls. The same plan gives the same bytes."""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from pqk_codegen import assets
+from pqk_codegen.ir import Array
+from pqk_codegen.layout import Buffer, Planes
+from pqk_codegen.plan import Plan
+
+HEADERS = ("pqk_arithmetic.h", "pqk_conv2d_loop.h", "pqk_kernels.h")
+BUILD_ID = "@BUILD_ID@"
+
+
+def generate(plan: Plan, directory: Path, *, salt: str = "") -> str:
+    """Write the C of `plan` into `directory` (made if missing) and return its build id.
+
+    Args:
+        plan: what `pqk_codegen.plan.plan` decided.
+        directory: where network.h, network.c and the kernels go.
+        salt: what else makes a firmware different (board, firmware sources, compiler); part of the build id.
+
+    The build id, 16 hexadecimal digits, is a hash of every file written and of `salt`.
+    """
+    files = {name: _template(f"{name}.j2").render(_context(plan)) for name in ("network.h", "network.c")}
+    kernels = assets.directory("kernels")
+    files |= {name: (kernels / name).read_text(encoding="utf-8") for name in (*HEADERS, *plan.sources)}
+    hasher = hashlib.sha256(salt.encode())
+    for name in sorted(files):
+        hasher.update(f"\0{name}\0{files[name]}".encode())
+    build_id = hasher.hexdigest()[:16]
+    directory.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        (directory / name).write_text(text.replace(BUILD_ID, build_id), encoding="utf-8")
+    return build_id
+
+
+def c_string(text: str) -> str:
+    """A C string literal of `text` as UTF-8: printable ASCII as it is, every other byte in octal."""
+    return '"' + "".join(_escape(byte) for byte in text.encode("utf-8")) + '"'
+
+
+def _escape(byte: int) -> str:
+    # Octal escapes end after three digits, unlike hexadecimal ones; '?' could begin a trigraph.
+    if chr(byte) in '"\\?' or not 0x20 <= byte < 0x7F:
+        return f"\\{byte:03o}"
+    return chr(byte)
+
+
+def _rows(values: Array, width: int = 16) -> Iterator[str]:
+    """The elements of a table in lines; a C array cannot be empty, so an empty table has one zero."""
+    flat = [int(value) for value in values.ravel()] or [0]
+    for start in range(0, len(flat), width):
+        yield ", ".join(map(str, flat[start : start + width]))
+
+
+def _context(plan: Plan) -> dict[str, Any]:
+    network = plan.network
+    source = plan.buffers[network.input]
+    return {
+        "network": network,
+        "plan": plan,
+        "build_id": BUILD_ID,
+        "planes": source.layout,
+        "input": source,
+        "input_bytes": network.tensors[network.input].elements,
+        "logits": plan.buffers[network.output],
+        "memory_map": sorted(plan.buffers.values(), key=_map_order),
+        "labels": [c_string(name) for name in network.classes],
+        "padding": "zero" if isinstance(source.layout, Planes) and source.layout.has_halo else "no",
+    }
+
+
+def _map_order(buffer: Buffer) -> tuple[int, int]:
+    return buffer.offset, buffer.first
+
+
+def _template(name: str) -> jinja2.Template:
+    loader = jinja2.FileSystemLoader(assets.directory("templates"))
+    environment = jinja2.Environment(
+        loader=loader,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["rows"] = _rows
+    return environment.get_template(name)

@@ -1,0 +1,34 @@
+"""Fully connected layer, plain C: codegen/kernels/fully_connected_dense.c."""
+
+from pqk_codegen.kernels.base import Invocation, Kernel, Site, Table
+from pqk_codegen.ops import FullyConnected
+
+
+class FullyConnectedDense(Kernel):
+    """One byte a weight, 32-bit inputs and outputs."""
+
+    name = "fully_connected_dense"
+
+    def supports(self, site: Site) -> bool:
+        return isinstance(site.op, FullyConnected)
+
+    def resolve(self, site: Site) -> Invocation:
+        if not isinstance(site.op, FullyConnected):
+            raise TypeError(f"{site.op.kind} is not fully connected")
+        return Invocation(
+            kernel=self.name,
+            function=f"pqk_{self.name}",
+            sources=("fully_connected_dense.c",),
+            tables=(
+                Table("weights", site.op.weights.ravel(), "output, input"),
+                Table("bias", site.op.bias, "bias of each output, accumulator units"),
+            ),
+            structure="pqk_fully_connected_dense_t",
+            fields=(
+                ("weights", "@weights"),
+                ("bias", "@bias"),
+                ("inputs", str(site.op.weights.shape[1])),
+                ("outputs", str(site.op.weights.shape[0])),
+            ),
+            planes=(site.inputs[0].name, site.output.name),
+        )

@@ -1,0 +1,63 @@
+"""Writing files so that a crash or Ctrl-C never leaves half of one: temporary name first, then rename."""
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def atomic_write_bytes(path: Path, content: bytes) -> None:
+    """Write `content` to `path`; a reader sees the old file or the whole new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        Path(temporary).chmod(0o644)  # mkstemp makes 0600: other users of the machine may read results
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def atomic_write_text(path: Path, content: str) -> None:
+    """Write `content` as UTF-8; see `atomic_write_bytes`."""
+    atomic_write_bytes(path, content.encode())
+
+
+@contextmanager
+def atomic_directory(path: Path) -> Iterator[Path]:
+    """Yield an empty temporary folder that becomes `path` when the block ends without an exception.
+
+    An existing `path` is replaced. The temporary folder lies beside `path`, so the rename stays on one file system.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    try:
+        temporary.chmod(0o755)
+        yield temporary
+        if path.exists():
+            shutil.rmtree(path)
+        temporary.replace(path)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def digest(parts: Iterable[bytes | str]) -> str:
+    """Hexadecimal digest (16 digits) of a sequence of parts; where one part ends matters."""
+    hasher = hashlib.blake2b(digest_size=8)
+    for part in parts:
+        data = part.encode() if isinstance(part, str) else part
+        hasher.update(len(data).to_bytes(8, "little"))
+        hasher.update(data)
+    return hasher.hexdigest()
+
+
+def digest_tree(root: Path, patterns: Iterable[str] = ("**/*",)) -> str:
+    """Digest of the names and contents of the files below `root` that match one of `patterns`."""
+    files = sorted({path for pattern in patterns for path in root.glob(pattern) if path.is_file()})
+    return digest(part for path in files for part in (path.relative_to(root).as_posix(), path.read_bytes()))

@@ -1,0 +1,313 @@
+"""A project: the folder with `pqk.toml`. Reading and checking it, and writing a new one."""
+
+import dataclasses
+import difflib
+import json
+import tomllib
+import types
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pqk.errors import ProjectError
+
+FILE_NAME = "pqk.toml"
+UNKNOWN = "_unknown_"
+SILENCE = "_silence_"
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Where the recordings come from and how the two extra classes are made."""
+
+    source: str | None = None
+    """Folder of recordings, relative to the project; without it PQK_DATA, then the download cache."""
+    unknown: bool = True
+    """Whether words outside the list become the class `_unknown_`."""
+    silence: bool = True
+    """Whether noise without a word becomes the class `_silence_`."""
+    unknown_ratio: float = 3.0
+    """At most this many unknown clips for each clip of an average word, in each split."""
+    validation_percent: float = 10.0
+    """Share of speakers in the validation split, used where the folder has no `validation_list.txt`."""
+    testing_percent: float = 10.0
+    """Share of speakers in the testing split, used where the folder has no `testing_list.txt`."""
+
+    def __post_init__(self) -> None:
+        _check(self.unknown_ratio > 0, "data.unknown_ratio", self.unknown_ratio, "must be greater than 0")
+        for key in ("validation_percent", "testing_percent"):
+            _check(0 < getattr(self, key) < 50, f"data.{key}", getattr(self, key), "must lie between 0 and 50")
+
+
+@dataclass(frozen=True)
+class FrontEndConfig:
+    """One second of 16 kHz audio to `frames` x `bands` features."""
+
+    kind: str = "log-mel"
+    window_ms: int = 30
+    hop_ms: int = 10
+    bands: int = 40
+    low_hz: float = 20.0
+    high_hz: float = 7600.0
+
+    def __post_init__(self) -> None:
+        _choice("front_end.kind", self.kind, ("log-mel", "mfcc"))
+        _check(10 <= self.window_ms <= 32, "front_end.window_ms", self.window_ms, "must lie in 10..32 (FFT of 512)")
+        _check(5 <= self.hop_ms <= 50, "front_end.hop_ms", self.hop_ms, "must lie in 5..50")
+        _check(8 <= self.bands <= 64, "front_end.bands", self.bands, "must lie in 8..64")
+        _check(
+            0 <= self.low_hz < self.high_hz <= 8000, "front_end.low_hz", self.low_hz, "0 <= low_hz < high_hz <= 8000"
+        )
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """Which network."""
+
+    arch: str = "res8-narrow"
+
+
+@dataclass(frozen=True)
+class CompressionConfig:
+    """How the network is made small."""
+
+    method: str = "pqk"
+    sparsity: float = 0.90
+    """Share of zeros over all weights of the network."""
+    weight_bits: int = 4
+    activation_bits: int = 7
+    temperature: float = 2.0
+    """Softens both outputs in phase 2's distillation loss."""
+    distillation: float = 1.0
+    """Weight of phase 2's distillation loss."""
+
+    def __post_init__(self) -> None:
+        _check(0 <= self.sparsity <= 0.99, "compression.sparsity", self.sparsity, "must lie in 0..0.99")
+        _check(2 <= self.weight_bits <= 8, "compression.weight_bits", self.weight_bits, "must lie in 2..8")
+        _check(4 <= self.activation_bits <= 8, "compression.activation_bits", self.activation_bits, "must lie in 4..8")
+        _check(self.temperature > 0, "compression.temperature", self.temperature, "must be greater than 0")
+        _check(self.distillation >= 0, "compression.distillation", self.distillation, "must not be negative")
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How long and how the network is trained. The float reference gets phase1_epochs + phase2_epochs."""
+
+    phase1_epochs: int = 20
+    phase2_epochs: int = 10
+    batch_size: int = 64
+    learning_rate: float = 0.1
+    weight_decay: float = 1e-4
+    shift_ms: int = 100
+    noise_probability: float = 0.8
+    noise_level: float = 0.1
+    spec_augment: bool = True
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _check(self.phase1_epochs >= 1, "training.phase1_epochs", self.phase1_epochs, "must be at least 1")
+        _check(self.phase2_epochs >= 0, "training.phase2_epochs", self.phase2_epochs, "must not be negative")
+        _check(self.batch_size >= 2, "training.batch_size", self.batch_size, "must be at least 2 (batch normalisation)")
+        _check(self.learning_rate > 0, "training.learning_rate", self.learning_rate, "must be greater than 0")
+        _check(self.weight_decay >= 0, "training.weight_decay", self.weight_decay, "must not be negative")
+        _check(0 <= self.shift_ms <= 500, "training.shift_ms", self.shift_ms, "must lie in 0..500")
+        _check(0 <= self.noise_probability <= 1, "training.noise_probability", self.noise_probability, "lies in 0..1")
+        _check(0 <= self.noise_level <= 1, "training.noise_level", self.noise_level, "must lie in 0..1")
+        _check(self.seed >= 0, "training.seed", self.seed, "must not be negative")
+
+    @property
+    def epochs(self) -> int:
+        """All epochs, the budget that every method and the float reference get."""
+        return self.phase1_epochs + self.phase2_epochs
+
+
+@dataclass(frozen=True)
+class Project:
+    """Everything `pqk.toml` says. `root` is the folder it lies in."""
+
+    root: Path
+    name: str
+    words: tuple[str, ...]
+    board: str = "mps2-an386"
+    data: DataConfig = field(default_factory=DataConfig)
+    front_end: FrontEndConfig = field(default_factory=FrontEndConfig)
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    compression: CompressionConfig = field(default_factory=CompressionConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Labels in the order of the network's outputs."""
+        extra = ((UNKNOWN,) if self.data.unknown else ()) + ((SILENCE,) if self.data.silence else ())
+        return self.words + extra
+
+    @property
+    def build_dir(self) -> Path:
+        """Where everything made from this project goes."""
+        return self.root / "build"
+
+
+def load(root: Path) -> Project:
+    """Read `root`/pqk.toml.
+
+    Raises ProjectError when there is none, when it is not TOML, or when a key is unknown or has a wrong value.
+    """
+    path = root / FILE_NAME
+    if not path.is_file():
+        raise ProjectError(f"no {FILE_NAME} in {root}", "make a project first: pqk-mcu new NAME --words yes,no")
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ProjectError(f"{path} is not valid TOML: {error}", f"mend {path}") from error
+    try:
+        return _project(root.resolve(), table)
+    except ProjectError as error:
+        raise ProjectError(f"{path}: {error.message}", error.hint or f"mend {path}") from error
+
+
+def check_words(words: typing.Sequence[str]) -> None:
+    """Raise ProjectError unless `words` are at least two different folder names."""
+    if len(words) < 2:
+        raise ProjectError(f"{len(words)} word(s) given; a classifier needs two or more", "add words, e.g. yes, no")
+    doubled = sorted({word for word in words if list(words).count(word) > 1})
+    if doubled:
+        raise ProjectError(f"word given twice: {', '.join(doubled)}", "name every word once")
+    for word in words:
+        if not word or word in (".", "..", UNKNOWN, SILENCE) or "/" in word or "\\" in word or "\0" in word:
+            raise ProjectError(f"{word!r} cannot be the name of a folder of recordings", "use another word")
+
+
+def create(root: Path, name: str, words: typing.Sequence[str], board: str, source: str | None = None) -> Path:
+    """Write a commented pqk.toml into `root` (made if missing) and return its path.
+
+    Raises ProjectError when one is there already, or the words are unusable.
+    """
+    from pqk.files import atomic_write_text
+
+    check_words(words)
+    path = root / FILE_NAME
+    if path.exists():
+        raise ProjectError(f"{path} exists already", "choose another name, or edit that file")
+    atomic_write_text(path, _new_text(name, words, board, source))
+    return path
+
+
+def _project(root: Path, table: dict[str, Any]) -> Project:
+    sections = {"data": DataConfig, "front_end": FrontEndConfig, "network": NetworkConfig}
+    sections |= {"compression": CompressionConfig, "training": TrainingConfig}
+    _known("the file", table, ["project", *sections])
+    head = table.get("project", {})
+    _known("[project]", head, ["name", "words", "board"])
+    words = head.get("words")
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        raise ProjectError("project.words must be a list of words", 'write words = ["yes", "no"]')
+    check_words(words)
+    parts = {key: _section(kind, key, table.get(key, {})) for key, kind in sections.items()}
+    name, board = head.get("name", root.name), head.get("board", Project.board)
+    for key, value in (("name", name), ("board", board)):
+        _check(isinstance(value, str) and bool(value), f"project.{key}", value, "must be a text")
+    return Project(root=root, name=name, words=tuple(words), board=board, **parts)
+
+
+def _section(kind: type[Any], name: str, table: object) -> Any:
+    if not isinstance(table, dict):
+        raise ProjectError(f"[{name}] must be a table", f"write [{name}] on a line of its own")
+    hints = typing.get_type_hints(kind)
+    _known(f"[{name}]", table, list(hints))
+    values = {key: _typed(f"{name}.{key}", value, hints[key]) for key, value in table.items()}
+    return kind(**values)
+
+
+def _typed(key: str, value: object, wanted: Any) -> object:
+    kinds = typing.get_args(wanted) if isinstance(wanted, types.UnionType) else (wanted,)
+    if float in kinds and type(value) is int:
+        return float(value)
+    if type(value) not in kinds:
+        names = " or ".join(kind.__name__ for kind in kinds if kind is not type(None))
+        raise ProjectError(f"{key} = {json.dumps(value, default=str)} is not of type {names}")
+    return value
+
+
+def _known(where: str, table: dict[str, Any], keys: list[str]) -> None:
+    for key in table:
+        if key not in keys:
+            near = difflib.get_close_matches(key, keys, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(keys)}"
+            raise ProjectError(f"unknown key {key!r} in {where}", hint)
+
+
+def _check(condition: bool, key: str, value: object, rule: str) -> None:
+    if not condition:
+        raise ProjectError(f"{key} = {value!r}: {rule}")
+
+
+def _choice(key: str, value: str, choices: tuple[str, ...]) -> None:
+    _check(value in choices, key, value, f"must be one of {', '.join(choices)}")
+
+
+def _new_text(name: str, words: typing.Sequence[str], board: str, source: str | None) -> str:
+    listed = ", ".join(json.dumps(word, ensure_ascii=False) for word in words)
+    located = f"source = {json.dumps(source, ensure_ascii=False)}" if source else '# source = "recordings"'
+    default = {kind: kind() for kind in (DataConfig, FrontEndConfig, NetworkConfig, CompressionConfig, TrainingConfig)}
+    data, front = default[DataConfig], default[FrontEndConfig]
+    network, compression, training = default[NetworkConfig], default[CompressionConfig], default[TrainingConfig]
+    return f"""\
+# A pqk-mcu project. Next: pqk-mcu build, flash, eval, report (in this folder).
+# Whatever is left out has the value shown here.
+
+[project]
+name  = {json.dumps(name, ensure_ascii=False)}
+words = [{listed}]
+board = {json.dumps(board)}        # pqk-mcu boards lists them
+
+[data]
+# A folder with one folder of WAV or FLAC recordings per word; other folders in it become _unknown_.
+# Without it: the environment variable PQK_DATA, then what was downloaded, else a download is offered.
+{located}
+unknown = {_toml(data.unknown)}              # a class for words that are not in the list
+silence = {_toml(data.silence)}              # a class for background noise (_background_noise_) without a word
+unknown_ratio = {data.unknown_ratio}         # at most this many unknown clips per clip of an average word
+validation_percent = {data.validation_percent}   # used where there is no validation_list.txt
+testing_percent = {data.testing_percent}      # used where there is no testing_list.txt
+
+[front_end]
+kind = {json.dumps(front.kind)}           # or "mfcc"
+window_ms = {front.window_ms}
+hop_ms = {front.hop_ms}
+bands = {front.bands}
+low_hz = {front.low_hz}
+high_hz = {front.high_hz}
+
+[network]
+arch = {json.dumps(network.arch)}       # or "res8": better and about 5 times the work
+
+[compression]
+method = {json.dumps(compression.method)}              # pruned, quantised, distilled from itself
+sparsity = {compression.sparsity}              # share of zeros over all weights
+weight_bits = {compression.weight_bits}
+activation_bits = {compression.activation_bits}
+temperature = {compression.temperature}           # phase 2: softens teacher and student
+distillation = {compression.distillation}          # phase 2: weight of the distillation loss
+
+[training]
+phase1_epochs = {training.phase1_epochs}          # pruning and quantization-aware training
+phase2_epochs = {training.phase2_epochs}          # the pruned-away weights become the teacher
+batch_size = {training.batch_size}
+learning_rate = {training.learning_rate}
+weight_decay = {training.weight_decay}
+shift_ms = {training.shift_ms}              # augmentation: time shift up to this, either way
+noise_probability = {training.noise_probability}     # augmentation: share of clips with background noise added
+noise_level = {training.noise_level}           # augmentation: largest amplitude of that noise
+spec_augment = {_toml(training.spec_augment)}         # augmentation: bands and stretches of time blanked out
+seed = {training.seed}
+"""
+
+
+def _toml(value: bool) -> str:
+    return "true" if value else "false"
+
+
+def as_plain(config: Any) -> dict[str, Any]:
+    """A configuration dataclass as plain values, for keys and reports."""
+    return dataclasses.asdict(config)

@@ -1,0 +1,95 @@
+"""Generated C on the host equals the interpreter, word for word, under sanitizers."""
+
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pqk_codegen import assets
+from pqk_codegen.generate import generate
+from pqk_codegen.interpreter import logits
+from pqk_codegen.kernels import KERNELS
+from pqk_codegen.plan import plan
+from support import host
+from support.networks import Builder, random_input, random_network, res8
+from support.seeds import fresh
+
+
+@pytest.mark.parametrize("index", range(16))
+def test_random_networks(index: int, tmp_path: Path) -> None:
+    rng = fresh(f"random network {index}")
+    network = random_network(rng)
+    x = random_input(rng, network, 6)
+    np.testing.assert_array_equal(host.run(host.build(network, tmp_path), network, x), logits(network, x))
+
+
+@pytest.mark.parametrize("sparsity", [0.0, 0.9, 1.0])
+@pytest.mark.parametrize("bits", [4, 8])
+def test_res8_narrow(sparsity: float, bits: int, tmp_path: Path) -> None:
+    rng = fresh("res8-narrow")
+    network = res8(rng, sparsity=sparsity, bits=bits)
+    x = random_input(rng, network, 4)
+    np.testing.assert_array_equal(host.run(host.build(network, tmp_path), network, x), logits(network, x))
+
+
+def test_every_kernel_is_exercised() -> None:
+    """The two tests above reach all of the registry, so that no kernel goes untested."""
+    rng = np.random.default_rng(1)
+    networks = [random_network(rng) for _ in range(40)] + [
+        res8(rng, sparsity=s, bits=b) for s in (0, 0.9) for b in (4, 8)
+    ]
+    used = {layer.kernel for network in networks for layer in plan(network, "host").layers}
+    assert used == {kernel.name for kernel in KERNELS}
+
+
+@pytest.mark.parametrize("weight", [-7, 7])
+def test_saturation_and_extreme_weights(weight: int, tmp_path: Path) -> None:
+    rng = fresh("extreme weights")
+    builder = Builder(rng, (2, 7, 5))
+    builder.conv(3, sparsity=0.0)
+    network = builder.finish(("a", "b"))
+    conv = network.ops[0]
+    conv.weights[:] = weight  # type: ignore[attr-defined]
+    conv.multiplier[:] = 2**31 - 1  # type: ignore[attr-defined]
+    x = random_input(rng, network, 4)
+    np.testing.assert_array_equal(host.run(host.build(network, tmp_path), network, x), logits(network, x))
+
+
+def test_output_is_deterministic(tmp_path: Path) -> None:
+    network = res8(np.random.default_rng(5))
+    ids = [generate(plan(network, "cortex-m4"), tmp_path / name) for name in ("a", "b")]
+    assert ids[0] == ids[1]
+    for path in (tmp_path / "a").iterdir():
+        assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
+
+
+def test_build_id_follows_model_and_salt(tmp_path: Path) -> None:
+    rng = np.random.default_rng(6)
+    network, other = res8(rng), res8(rng)
+    ids = {
+        generate(plan(network, "cortex-m4"), tmp_path / "a"),
+        generate(plan(other, "cortex-m4"), tmp_path / "b"),
+        generate(plan(network, "cortex-m4"), tmp_path / "c", salt="another board"),
+    }
+    assert len(ids) == 3
+
+
+def test_hostile_labels_stay_valid_c(tmp_path: Path) -> None:
+    labels = ('say "hi"', "two\nlines", "größe\\", "??/ trigraph", "*/ /* comment", "\u4f60\u597d7")
+    builder = Builder(np.random.default_rng(7), (1, 9, 9))
+    builder.conv(2)
+    generate(plan(builder.finish(labels), "host"), tmp_path)
+    printer = '#include <stdio.h>\n#include "network.h"\nint main(void) {'
+    printer += (
+        "for (unsigned i = 0; i < PQK_OUTPUTS; i++) fputs(pqk_network_labels[i], stdout), putchar(0); return 0; }"
+    )
+    (tmp_path / "main.c").write_text(printer)
+    program = tmp_path / "program"
+    subprocess.run(["gcc", *host.STRICT, *map(str, tmp_path.glob("*.c")), "-o", str(program)], check=True)
+    printed = subprocess.run([str(program)], capture_output=True, check=True).stdout.decode()
+    assert tuple(printed.split("\0")[:-1]) == labels
+
+
+def test_kernels_are_formatted() -> None:
+    sources = sorted(str(path) for path in assets.directory("kernels").glob("*.[ch]"))
+    subprocess.run(["clang-format", "--dry-run", "--Werror", *sources], check=True)
