@@ -1,0 +1,169 @@
+"""Records as training, build and evaluation leave them, made up but of the right sizes, for tests of the report."""
+
+import random
+from pathlib import Path
+from typing import Any
+
+from pqk.project import Project
+from pqk.report import BoardFacts
+
+BOARD = BoardFacts(
+    name="mps2-an386",
+    title="Arm MPS2+ AN386",
+    cpu="cortex-m4",
+    emulated=True,
+    status="runs in CI (QEMU)",
+    flash=4 << 20,
+    ram=4 << 20,
+)
+WORDS = ("down", "go", "left", "no", "right", "stop", "up", "yes")
+CONV = 3249
+CPU_PER_MAC = 7
+
+
+def project(words: tuple[str, ...] = WORDS, root: Path = Path("/nowhere/demo")) -> Project:
+    """A project with the default settings."""
+    return Project(root=root, name="demo", words=words)
+
+
+def records(seed: int, words: tuple[str, ...] = WORDS, clips: int = 913) -> dict[str, Any]:
+    """Keyword arguments of `assemble`: project, board and the four records."""
+    chance = random.Random(seed)
+    made = project(words)
+    evaluation = _evaluation(chance, len(made.classes), clips)
+    return {
+        "project": made,
+        "board": BOARD,
+        "training": _training(chance, evaluation),
+        "build": _build(chance),
+        "evaluation": evaluation,
+        "data": _data(clips),
+    }
+
+
+def _evaluation(chance: random.Random, classes: int, clips: int) -> dict[str, Any]:
+    labels = [index % classes for index in range(clips)]
+    answers = [_answer(chance, label, classes) for label in labels]
+    costs = [layer["nonzero_macs"] * CPU_PER_MAC + 900 for layer in _layers()]
+    return {
+        "schema": 1,
+        "build_id": "5f0c2a9be81d4437",
+        "split": "testing",
+        "clips": clips,
+        "names": [f"clip{index}.wav" for index in range(clips)],
+        "labels": labels,
+        "predictions": answers,
+        "reference_predictions": list(answers),
+        "different_logits": 0,
+        "unit": "emulated instructions",
+        "per_inference": [sum(costs) + 320 + chance.randrange(6000) for _ in labels],
+        "layers": costs,
+        "stack_high_water": 412,
+        "device": {"board": BOARD.name},
+    }
+
+
+def _answer(chance: random.Random, label: int, classes: int) -> int:
+    if chance.random() < 0.915:
+        return label
+    if chance.random() < 0.45:
+        return (label + 2) % classes
+    return chance.randrange(classes)
+
+
+def _training(chance: random.Random, evaluation: dict[str, Any]) -> dict[str, Any]:
+    labels, answers = evaluation["labels"], evaluation["reference_predictions"]
+    right = sum(a == b for a, b in zip(labels, answers, strict=True)) / len(labels)
+    return {
+        "schema": 1,
+        "arch": "res8-narrow",
+        "method": "pqk",
+        "seed": 0,
+        "parameters": 19865,
+        "accuracy": {
+            "float": {"validation": 0.951, "testing": 0.947},
+            "fake_quant": {"validation": right + 0.004, "testing": right},
+        },
+        "history": {
+            "float": [_epoch(chance, epoch, 0.955) for epoch in range(30)],
+            "pqk": [
+                _epoch(chance, epoch, 0.92 if epoch < 20 else 0.93)
+                | {"phase": 1 if epoch < 20 else 2, "sparsity": 0.9 * (1 - max(0, 1 - (epoch + 1) / 12) ** 3)}
+                for epoch in range(30)
+            ],
+        },
+        "labels_fake_quant_testing": list(answers),
+    }
+
+
+def _epoch(chance: random.Random, epoch: int, final: float) -> dict[str, Any]:
+    level = final * (1 - 0.62 * 0.62**epoch) + chance.uniform(-0.012, 0.012) * (1 - epoch / 30)
+    return {
+        "epoch": epoch,
+        "loss": 2.1 * 0.86**epoch + 0.2,
+        "train_accuracy": level - 0.035,
+        "validation_accuracy": level,
+        "seconds": chance.uniform(14, 17),
+    }
+
+
+def _layers() -> list[dict[str, Any]]:
+    layers = [_layer("conv0", "conv2d", "conv2d_sparse", 171, 74, 101 * 40)]
+    for index in range(1, 7):
+        layers.append(_layer(f"conv{index}", "conv2d", "conv2d_sparse", CONV, 400 - 41 * index, 25 * 13))
+        if index % 2 == 0:
+            layers.append(_layer(f"add{index}", "add", "add_planes", 0, 0, 0))
+    layers.append(_layer("mean", "sum_pool", "sum_planes", 0, 0, 0))
+    layers.append(_layer("classifier", "fully_connected", "fully_connected_dense", 190, 180, 1))
+    return layers
+
+
+def _layer(name: str, op: str, kernel: str, weights: int, nonzeros: int, positions: int) -> dict[str, Any]:
+    return {
+        "name": name,
+        "op": op,
+        "kernel": kernel,
+        "macs": weights * positions,
+        "nonzero_macs": nonzeros * positions,
+        "nonzeros": nonzeros,
+        "weights": weights,
+        "flash": nonzeros * 2 + (152 if weights else 0),
+    }
+
+
+def _build(chance: random.Random) -> dict[str, Any]:
+    layers = _layers()
+    weights = sum(layer["flash"] for layer in layers)
+    code = 9000 + chance.randrange(500)
+    total = {key: sum(layer[key] for layer in layers) for key in ("weights", "nonzeros", "macs", "nonzero_macs")}
+    return {
+        "schema": 1,
+        "id": "5f0c2a9be81d4437",
+        "compiler": "arm-none-eabi-gcc 12.2.1",
+        "tool": "pqk-mcu 0.1.0",
+        "model": {
+            "arch": "res8-narrow",
+            "parameters": total["weights"] + 10,
+            "weights": total["weights"],
+            "nonzero": total["nonzeros"],
+            "sparsity": 1 - total["nonzeros"] / total["weights"],
+            "weight_bits": 4,
+            "macs": total["macs"],
+            "nonzero_macs": total["nonzero_macs"],
+        },
+        "layers": layers,
+        "memory": {
+            "flash": {"total": weights + code + 1124, "weights": weights, "code": code},
+            "ram": {"total": 22500 + 2048 + 1840, "arena": 22500, "stack": 2048, "static": 1840},
+        },
+    }
+
+
+def _data(clips: int) -> dict[str, Any]:
+    return {
+        "source": "/data/speech-commands",
+        "split": "testing",
+        "clips": clips,
+        "skipped": [{"path": "go/0a2b400e_nohash_3.wav", "reason": "not audio: file is empty"}],
+        "notes": ["36 clips shorter than one second were padded with silence at the end."],
+    }

@@ -1,0 +1,230 @@
+"""report.json: the keys other tools read, where their values come from, and what is refused."""
+
+import copy
+import json
+import random
+import statistics
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.reports import BOARD, records
+from support.seeds import fresh
+
+from pqk.errors import PqkError
+from pqk.report import assemble, write
+
+Number = (int, float)
+ISSUE_KEYS: dict[str, Any] = {
+    "schema": int,
+    "project": {"name": str, "classes": [str]},
+    "board": {"name": str, "cpu": str, "emulated": bool},
+    "build": {"id": str, "compiler": str, "tool": str},
+    "model": {
+        "arch": str,
+        "parameters": int,
+        "nonzero": int,
+        "sparsity": float,
+        "weight_bits": int,
+        "macs": int,
+        "nonzero_macs": int,
+    },
+    "data": {"source": str, "split": str, "clips": int},
+    "accuracy": {"float": float, "fake_quant": float, "integer": float, "device": float},
+    "parity": {"clips": int, "different_logits": int},
+    "cost": {"kind": str, "per_inference": {"min": Number, "median": Number, "max": Number}},
+    "memory": {
+        "flash": {"total": int, "weights": int, "code": int},
+        "ram": {"total": int, "arena": int, "stack_high_water": int},
+    },
+    "layers": [
+        {"name": str, "op": str, "kernel": str, "macs": int, "nonzeros": int, "flash": int, "instructions": Number}
+    ],
+}
+
+
+@pytest.fixture
+def inputs() -> dict[str, Any]:
+    return records(int(fresh("records").integers(2**32)))
+
+
+def _check(value: Any, wanted: Any, where: str) -> None:
+    if isinstance(wanted, dict):
+        for key, inner in wanted.items():
+            assert key in value, f"{where}.{key} is missing"
+            _check(value[key], inner, f"{where}.{key}")
+    elif isinstance(wanted, list):
+        assert value, f"{where} is empty"
+        for entry in value:
+            _check(entry, wanted[0], where)
+    else:
+        assert isinstance(value, wanted), f"{where} is {value!r}"
+        assert wanted is bool or not isinstance(value, bool), f"{where} is {value!r}"
+
+
+def test_written_json_has_the_keys_of_the_schema(inputs: dict[str, Any], tmp_path: Path) -> None:
+    json_path, html_path = write(assemble(**inputs), tmp_path / "made")
+    assert (json_path, html_path) == (tmp_path / "made" / "report.json", tmp_path / "made" / "report.html")
+    assert html_path.is_file()
+    report = json.loads(json_path.read_text(encoding="utf-8"))
+    _check(report, ISSUE_KEYS, "report")
+    assert report["schema"] == 1
+    assert report["cost"]["kind"] == "emulated instructions"
+
+
+def test_values_are_the_recorded_ones(inputs: dict[str, Any]) -> None:
+    report = assemble(**inputs)
+    evaluation, build = inputs["evaluation"], inputs["build"]
+    assert report["model"] == build["model"]
+    assert report["model"]["parameters"] > report["model"]["weights"] > report["model"]["nonzero"]
+    assert report["memory"]["flash"] == build["memory"]["flash"]
+    assert report["memory"]["ram"]["stack_high_water"] == evaluation["stack_high_water"]
+    assert report["memory"]["board"] == {"flash": BOARD.flash, "ram": BOARD.ram}
+    assert report["cost"]["per_inference"]["median"] == statistics.median(evaluation["per_inference"])
+    assert [layer["instructions"] for layer in report["layers"]] == evaluation["layers"]
+    assert [layer["flash"] for layer in report["layers"]] == [layer["flash"] for layer in build["layers"]]
+    seconds = sum(entry["seconds"] for entry in inputs["training"]["history"]["pqk"])
+    assert report["training"]["seconds"]["pqk"] == pytest.approx(seconds)
+    assert len(report["measured"]) >= 10
+    assert all(set(entry) == {"figure", "key", "how"} and all(entry.values()) for entry in report["measured"])
+
+
+def test_accuracy_parity_and_confusion_follow_from_the_answers(inputs: dict[str, Any]) -> None:
+    evaluation = inputs["evaluation"]
+    reference = evaluation["reference_predictions"]
+    changed = random.Random(7).sample(range(len(reference)), 5)
+    for index in changed:
+        evaluation["predictions"][index] = (reference[index] + 1) % 10
+    report = assemble(**inputs)
+    labels, answers, clips = evaluation["labels"], evaluation["predictions"], evaluation["clips"]
+    assert report["accuracy"]["device"] == sum(a == b for a, b in zip(labels, answers, strict=True)) / clips
+    assert report["accuracy"]["integer"] == sum(a == b for a, b in zip(labels, reference, strict=True)) / clips
+    assert report["accuracy"]["float"] == inputs["training"]["accuracy"]["float"]["testing"]
+    assert report["parity"]["different_predictions"] == 5
+    assert report["parity"]["fake_quant_different_predictions"] == 0
+    matrix = report["confusion"]
+    assert sum(map(sum, matrix)) == clips
+    assert sum(matrix[i][i] for i in range(10)) / clips == report["accuracy"]["device"]
+    assert matrix[3][5] == sum((a, b) == (3, 5) for a, b in zip(labels, answers, strict=True))
+    assert [entry["clips"] for entry in report["per_class"]] == [labels.count(index) for index in range(10)]
+    assert report["per_class"][4]["recall"] == matrix[4][4] / labels.count(4)
+    for key, (low, high) in report["confidence"].items():
+        assert low < report["accuracy"][key] < high
+
+
+def test_a_limited_evaluation_keeps_both_clip_counts_apart(inputs: dict[str, Any]) -> None:
+    inputs["data"]["clips"] = 4000
+    report = assemble(**inputs)
+    assert (report["data"]["clips"], report["parity"]["clips"]) == (4000, 913)
+    assert report["parity"]["fake_quant_different_predictions"] is None
+    widths = {key: high - low for key, (low, high) in report["confidence"].items()}
+    assert widths["float"] < widths["device"]
+
+
+@pytest.mark.parametrize(
+    ("record", "command"), [("training", "build"), ("build", "build"), ("evaluation", "eval"), ("data", "build")]
+)
+def test_a_missing_record_names_the_command(inputs: dict[str, Any], record: str, command: str) -> None:
+    with pytest.raises(PqkError) as caught:
+        assemble(**inputs | {record: {}})
+    assert record in caught.value.message
+    assert caught.value.hint == f"first run: pqk-mcu {command}"
+
+
+REQUIRED = [
+    ("training", "accuracy", "float", "testing"),
+    ("training", "accuracy", "fake_quant"),
+    ("training", "history", "float", 3, "validation_accuracy"),
+    ("training", "history", "pqk", 0, "sparsity"),
+    ("training", "history", "pqk", 29, "seconds"),
+    ("training", "labels_fake_quant_testing"),
+    ("training", "method"),
+    ("build", "id"),
+    ("build", "compiler"),
+    ("build", "model", "nonzero_macs"),
+    ("build", "layers", 2, "kernel"),
+    ("build", "memory", "flash", "code"),
+    ("build", "memory", "ram", "stack"),
+    ("evaluation", "build_id"),
+    ("evaluation", "predictions"),
+    ("evaluation", "different_logits"),
+    ("evaluation", "per_inference"),
+    ("evaluation", "layers"),
+    ("evaluation", "stack_high_water"),
+    ("evaluation", "unit"),
+    ("data", "source"),
+    ("data", "skipped"),
+]
+
+
+@pytest.mark.parametrize("path", REQUIRED, ids=lambda path: ".".join(map(str, path)))
+@pytest.mark.parametrize("wrong", ["missing", "null", "nan"])
+def test_nothing_is_invented_for_a_hole_in_a_record(
+    inputs: dict[str, Any], path: tuple[str | int, ...], wrong: str
+) -> None:
+    damaged = copy.deepcopy(inputs)
+    place: Any = damaged
+    for step in path[:-1]:
+        place = place[step]
+    if wrong == "missing":
+        del place[path[-1]]
+    else:
+        place[path[-1]] = None if wrong == "null" else float("nan")
+    with pytest.raises(PqkError) as caught:
+        assemble(**damaged)
+    assert str(path[-1]) in caught.value.message
+    assert caught.value.hint.startswith(("make it anew: pqk-mcu ", "first run: pqk-mcu "))
+
+
+@pytest.mark.parametrize(
+    ("changes", "culprit"),
+    [
+        ({"build_id": "0000000000000000"}, "build 0000000000000000"),
+        ({"split": "validation"}, "'validation'"),
+        ({"unit": "cycles"}, "'cycles'"),
+        ({"clips": 0}, "no clip"),
+        ({"clips": 912}, "912"),
+        ({"layers": [1, 2]}, "2 layers"),
+        ({"predictions": [10] * 913}, "class 10"),
+        ({"per_inference": [5]}, "per_inference"),
+        ({"labels": [True] * 913}, "labels"),
+    ],
+)
+def test_records_that_contradict_each_other_are_refused(
+    inputs: dict[str, Any], changes: dict[str, Any], culprit: str
+) -> None:
+    inputs["evaluation"] |= changes
+    with pytest.raises(PqkError, match=culprit) as caught:
+        assemble(**inputs)
+    assert "pqk-mcu eval" in caught.value.hint
+
+
+def test_parts_larger_than_the_whole_are_refused(inputs: dict[str, Any]) -> None:
+    inputs["build"]["memory"]["ram"]["total"] = 100
+    with pytest.raises(PqkError, match="larger than their total"):
+        assemble(**inputs)
+
+
+def test_a_physical_board_is_not_called_emulated(inputs: dict[str, Any]) -> None:
+    inputs["board"] = replace(BOARD, emulated=False, name="nucleo", title="Nucleo L4R5ZI")
+    inputs["evaluation"]["unit"] = "cycles"
+    report = assemble(**inputs)
+    assert "emulat" not in json.dumps([report["cost"], report["measured"]])
+
+
+def test_file_names_that_are_not_utf8_can_be_written(inputs: dict[str, Any], tmp_path: Path) -> None:
+    inputs["data"]["skipped"] = [{"path": "go/\udcff.wav", "reason": "not audio"}]
+    json_path, html_path = write(assemble(**inputs), tmp_path)
+    assert json.loads(json_path.read_text(encoding="utf-8"))["data"]["skipped"][0]["path"] == "go/\\udcff.wav"
+    assert "\\udcff.wav" in html_path.read_text(encoding="utf-8")
+
+
+def test_a_failure_leaves_the_old_report(inputs: dict[str, Any], tmp_path: Path) -> None:
+    report = assemble(**inputs)
+    write(report, tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    del report["build"]["tool"]
+    with pytest.raises(Exception, match="tool"):
+        write(report, tmp_path)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
