@@ -9,7 +9,7 @@ import jinja2
 
 from pqk_codegen import assets
 from pqk_codegen.ir import Array
-from pqk_codegen.layout import Buffer, Planes
+from pqk_codegen.layout import Buffer
 from pqk_codegen.plan import Plan
 
 HEADERS = ("pqk_arithmetic.h", "pqk_conv2d_loop.h", "pqk_kernels.h")
@@ -71,7 +71,6 @@ def _context(plan: Plan) -> dict[str, Any]:
         "logits": plan.buffers[network.output],
         "memory_map": sorted(plan.buffers.values(), key=_map_order),
         "labels": [c_string(name) for name in network.classes],
-        "padding": "zero" if isinstance(source.layout, Planes) and source.layout.has_halo else "no",
     }
 
 

@@ -1,0 +1,1 @@
+"""Recordings: where they are, what is in them, reading and downloading them."""
