@@ -197,7 +197,7 @@ def _project(root: Path, table: dict[str, Any]) -> Project:
     sections = {"data": DataConfig, "front_end": FrontEndConfig, "network": NetworkConfig}
     sections |= {"compression": CompressionConfig, "training": TrainingConfig}
     _known("the file", table, ["project", *sections])
-    head = table.get("project", {})
+    head = _table("project", table.get("project", {}))
     _known("[project]", head, ["name", "words", "board"])
     words = head.get("words")
     if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
@@ -210,13 +210,17 @@ def _project(root: Path, table: dict[str, Any]) -> Project:
     return Project(root=root, name=name, words=tuple(words), board=board, **parts)
 
 
-def _section(kind: type[Any], name: str, table: object) -> Any:
-    if not isinstance(table, dict):
-        raise ProjectError(f"[{name}] must be a table", f"write [{name}] on a line of its own")
+def _section(kind: type[Any], name: str, value: object) -> Any:
+    table = _table(name, value)
     hints = typing.get_type_hints(kind)
     _known(f"[{name}]", table, list(hints))
-    values = {key: _typed(f"{name}.{key}", value, hints[key]) for key, value in table.items()}
-    return kind(**values)
+    return kind(**{key: _typed(f"{name}.{key}", item, hints[key]) for key, item in table.items()})
+
+
+def _table(name: str, value: object) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ProjectError(f"[{name}] must be a table", f"write [{name}] on a line of its own")
+    return value
 
 
 def _typed(key: str, value: object, wanted: Any) -> object:

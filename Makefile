@@ -1,0 +1,42 @@
+# Two commands: `make demo` and `make test`. Both set up what they need; see setup.sh.
+
+# Real speech for the demo: PQK_DATA if set, else a folder that may lie beside the checkout, else a download.
+PQK_DATA ?= $(wildcard $(abspath ../shared/data/speech-commands))
+ifneq ($(PQK_DATA),)
+export PQK_DATA
+DEMO := demo/speech-commands
+else
+unexport PQK_DATA
+DEMO := demo/mini
+endif
+
+PQK := .venv/bin/pqk-mcu --project $(DEMO)
+
+.PHONY: demo test lint clean
+
+# Train, generate, compile, flash the emulated board, evaluate every test clip over serial, report.
+demo: .venv/.demo
+ifeq ($(PQK_DATA),)
+	.venv/bin/pqk-mcu download mini
+endif
+	$(PQK) build
+	$(PQK) flash
+	$(PQK) eval
+	$(PQK) report --output build/demo --open
+
+test: lint
+	.venv/bin/python -m pytest
+
+lint: .venv/.test
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+	clang-format --dry-run --Werror $$(git ls-files '*.c' '*.h')
+
+# Set-up is repeated when the list of dependencies changes.
+.venv/.demo .venv/.test: .venv/.%: pyproject.toml setup.sh
+	./setup.sh $*
+	touch $@
+
+clean:
+	rm -rf build demo/*/build

@@ -1,0 +1,203 @@
+"""The command `pqk-mcu`. Commands import what they need when they run, so that `--help` is instant."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pqk import __version__
+from pqk.errors import PqkError
+from pqk.project import FILE_NAME, Project
+
+if TYPE_CHECKING:
+    from pqk.boards import Board
+
+INTERRUPTED = 130  # what shells report for Ctrl-C
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="pqk-mcu")
+@click.option(
+    "--project",
+    "root",
+    type=click.Path(path_type=Path),
+    default=Path(),
+    help=f"Folder of the project, where {FILE_NAME} lies.  [default: this folder]",
+)
+@click.pass_context
+def cli(context: click.Context, root: Path) -> None:
+    """From recordings of a few words to a keyword spotter running on a Cortex-M board, measured on it.
+
+    In a project folder: build, flash, eval, report.
+    """
+    context.obj = root
+
+
+@cli.command()
+@click.argument("name", type=click.Path(path_type=Path))
+@click.option("--words", required=True, help="Words to tell apart, separated by commas: yes,no,stop,go")
+@click.option("--board", default="mps2-an386", show_default=True, help="See pqk-mcu boards.")
+@click.option("--data", type=click.Path(path_type=Path), help="Folder with one folder of recordings per word.")
+def new(name: Path, words: str, board: str, data: Path | None) -> None:
+    """Make a project: a folder NAME with a commented pqk.toml."""
+    from pqk import boards, project
+
+    boards.load(board)
+    source = str(data.resolve()) if data else None
+    path = project.create(name, name.resolve().name, [word.strip() for word in words.split(",")], board, source)
+    click.echo(f"wrote {path}")
+    click.echo(f"next: pqk-mcu --project {name} build")
+
+
+def board_option(command: Any) -> Any:
+    """`--board`, for commands that work on one board."""
+    text = "Board, instead of the one in pqk.toml."
+    return click.option("--board", "board_name", help=text)(command)
+
+
+def port_option(command: Any) -> Any:
+    """`--port`, for commands that talk to a device."""
+    text = "Serial port or pySerial URL of the device; an emulated board needs none."
+    return click.option("--port", help=text)(command)
+
+
+@cli.command()
+@board_option
+@click.option("--data", type=click.Path(path_type=Path), help="Folder of recordings, instead of the one in pqk.toml.")
+@click.pass_obj
+def build(root: Path, board_name: str | None, data: Path | None) -> None:
+    """Train if needed, generate C, compile: build/BOARD/firmware/firmware.elf, .hex, .bin and .map."""
+    project, board = _open(root, board_name)
+    _offer_download(project, data)
+    from pqk import pipeline, tables
+    from pqk.console import reporter
+
+    with reporter() as report:
+        built = pipeline.build(project, board, data=data, report=report)
+    click.echo(tables.sizes(built.record, board))
+    state = "built" if built.fresh else "up to date:"
+    click.echo(f"{state} {built.elf} (build {built.record['id']})")
+
+
+@cli.command()
+@board_option
+@port_option
+@click.pass_obj
+def flash(root: Path, board_name: str | None, port: str | None) -> None:
+    """Put the firmware on the board and wait until it says hello."""
+    project, board = _open(root, board_name)
+    from pqk import pipeline, runners
+
+    built = pipeline.load_build(project, board.name)
+    hello = runners.flash(board, built.elf, built.directory, expected_build=built.record["id"], port=port)
+    click.echo(f"{board.title} runs build {hello.build_id}")
+
+
+@cli.command(name="eval")
+@board_option
+@port_option
+@click.option(
+    "--split", type=click.Choice(["testing", "validation", "training"]), default="testing", show_default=True
+)
+@click.option("--limit", type=click.IntRange(min=1), help="Only so many clips, spread over the split.")
+@click.pass_obj
+def evaluate(root: Path, board_name: str | None, port: str | None, split: str, limit: int | None) -> None:
+    """Send every clip of a split through the device and compare with the integer reference."""
+    project, board = _open(root, board_name)
+    from pqk import measure, tables
+    from pqk.console import bars
+
+    with bars() as shown:
+        result = measure.run_evaluation(
+            project,
+            board,
+            split=split,
+            limit=limit,
+            port=port,
+            progress=lambda done, total: shown.update("clips on the device", done, total),
+        )
+    click.echo(tables.evaluation(result))
+
+
+@cli.command()
+@board_option
+@click.option("--output", type=click.Path(path_type=Path), help="Folder for report.json and report.html.")
+@click.option("--open", "show", is_flag=True, help="Show the page in a browser, where there is a screen.")
+@click.pass_obj
+def report(root: Path, board_name: str | None, output: Path | None, show: bool) -> None:
+    """Write report.json and a single-file report.html."""
+    project, board = _open(root, board_name)
+    from pqk import measure
+
+    page = measure.write_report(project, board, output)
+    click.echo(f"report: {page}")
+    if show and _has_screen():
+        click.launch(str(page))
+
+
+@cli.command()
+def boards() -> None:
+    """List the boards: emulated or real, and whether each has ever been run."""
+    from pqk import tables
+
+    click.echo(tables.boards())
+
+
+@cli.command()
+@click.argument("which", type=click.Choice(["mini", "full"]))
+def download(which: str) -> None:
+    """Fetch Speech Commands: the mini set (182 MB, 8 words) or the full one (2.3 GB, 35 words)."""
+    _download(which)
+
+
+def _open(root: Path, board_name: str | None) -> "tuple[Project, Board]":
+    from pqk import boards, project
+
+    opened = project.load(root)
+    return opened, boards.load(board_name or opened.board)
+
+
+def _offer_download(project: Project, data: Path | None) -> None:
+    """Where no recordings are found and somebody is there to ask, offer to fetch some."""
+    from pqk.data import source
+
+    if source.is_there(project, data) or not sys.stdin.isatty():
+        return
+    if click.confirm("No recordings found. Download the mini Speech Commands set (182 MB, 8 words)?"):
+        _download("mini")
+
+
+def _download(which: str) -> None:
+    from pqk.console import bars
+    from pqk.data import download, source
+
+    fetch = {"mini": download.download_mini, "full": download.download_full}[which]
+    with bars() as shown:
+        path = fetch(source.cache_directory(), progress=lambda done, total: shown.update("downloading", done, total))
+    click.echo(f"recordings: {path}")
+
+
+def _has_screen() -> bool:
+    import os
+
+    return sys.platform in ("darwin", "win32") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def main() -> None:
+    """Run the command line; the one place where errors are printed and become exit codes."""
+    try:
+        sys.exit(cli.main(standalone_mode=False) or 0)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted; finished steps are kept, the same command goes on from there", err=True)
+        sys.exit(INTERRUPTED)
+    except PqkError as error:
+        click.echo(f"pqk-mcu: {error.message}", err=True)
+        if error.hint:
+            click.echo(f"         {error.hint}", err=True)
+        sys.exit(error.exit_code)
+
+

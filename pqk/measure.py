@@ -1,0 +1,102 @@
+"""What is done with a build: evaluate it on its device, and report. Needs neither trainer nor recordings."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pqk_codegen import interpreter
+
+from pqk import evaluate, features, pipeline, report, runners
+from pqk.boards import Board
+from pqk.errors import DataError
+from pqk.project import Project
+
+
+def run_evaluation(
+    project: Project,
+    board: Board,
+    *,
+    split: str,
+    limit: int | None,
+    port: str | None,
+    progress: Callable[[int, int], None],
+) -> dict[str, Any]:
+    """Send the clips of `split` (or `limit` of them, evenly spread) through the device and keep the record.
+
+    Returns the record, which is also in build/<board>/evaluation.json.
+
+    Raises:
+        ProjectError: nothing was built.
+        DataError: the split has no clips.
+        LinkError: the device does not answer, or with another build.
+    """
+    built = pipeline.load_build(project, board.name)
+    inputs, labels, names = features.load(pipeline.features_directory(project, built)).subset(split)
+    if not len(names):
+        raise DataError(f"the {split} split has no clips", "pqk-mcu eval --split validation")
+    chosen = _spread(len(names), limit)
+    clips = evaluate.Clips(
+        split=split,
+        names=[names[index] for index in chosen],
+        inputs=inputs[chosen],
+        labels=labels[chosen],
+        logits=interpreter.logits(pipeline.load_network(built), inputs[chosen]).astype(np.int32),
+    )
+    evaluation = evaluate.evaluate(
+        lambda: runners.connect(board, built.directory, expected_build=built.record["id"], port=port),
+        clips,
+        evaluate.Unit(board.timer.unit, board.timer.units_per_tick),
+        built.directory / f"journal-{split}.jsonl",
+        progress,
+    )
+    evaluation.save(_evaluation_path(built.directory))
+    return evaluation.record()
+
+
+def write_report(project: Project, board: Board, output: Path | None) -> Path:
+    """Write report.json and report.html into `output` (build/<board> if None) and return the page's path.
+
+    Raises:
+        PqkError: something was not measured yet; the hint is the command that does.
+    """
+    built = pipeline.load_build(project, board.name)
+    evaluation = _read(_evaluation_path(built.directory))
+    data = _read(built.directory / "data.json")
+    split = evaluation.get("split", "testing")
+    facts = report.BoardFacts(
+        name=board.name,
+        title=board.title,
+        cpu=board.cpu,
+        emulated=board.emulated,
+        status=board.status,
+        flash=board.memory.flash.size,
+        ram=board.memory.ram.size,
+    )
+    document = report.assemble(
+        project,
+        facts,
+        training=_read(built.directory / "training.json"),
+        build=built.record,
+        evaluation=evaluation,
+        data={**data, "split": split, "clips": data["clips"][split]},
+    )
+    _, page = report.write(document, output or built.directory)
+    return page
+
+
+def _evaluation_path(directory: Path) -> Path:
+    return directory / "evaluation.json"
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """A record; empty where it was not made yet, which the report turns into the command to run."""
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+
+
+def _spread(count: int, limit: int | None) -> Any:
+    """Indices of at most `limit` clips, evenly spread: clips lie sorted by class, so all classes get their share."""
+    if limit is None or limit >= count:
+        return np.arange(count)
+    return np.arange(limit) * count // limit

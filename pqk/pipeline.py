@@ -1,0 +1,262 @@
+"""From a project to firmware, stage by stage: recordings -> features -> training -> C -> ELF.
+
+Every stage's result lies in `build/cache/<stage>-<key>`, where the key is a digest of all that it depends on,
+the source of the stage included. A result that is there is complete, because it was renamed into place.
+"""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pqk_codegen import plan as planning
+from pqk_codegen import store
+from pqk_codegen.errors import IrError
+from pqk_codegen.generate import generate
+from pqk_codegen.ir import Network
+
+from pqk import __version__, assets, features, firmware
+from pqk.boards import Board
+from pqk.data.dataset import SPLITS, DataSet, scan
+from pqk.data.source import locate
+from pqk.errors import ModelError, ProjectError
+from pqk.features import Features
+from pqk.files import atomic_directory, atomic_write_text, digest, digest_tree
+from pqk.project import Project, as_plain
+
+if TYPE_CHECKING:
+    from pqk.train.run import Progress
+
+PACKAGE = Path(__file__).parent
+CODEGEN = Path(store.__file__).parent
+RECORD = "build.json"
+
+
+@dataclass(frozen=True)
+class Reporter:
+    """How the stages tell what they do; the command line draws it."""
+
+    note: Callable[[str], None]
+    """One line about what is done or was found."""
+    extracting: Callable[[int, int], None]
+    """Clips done, clips in all."""
+    training: "Callable[[Progress], None]"
+    """After every batch or so."""
+
+
+@dataclass(frozen=True)
+class Build:
+    """What `build` leaves in build/<board>."""
+
+    directory: Path
+    record: dict[str, Any]
+    fresh: bool
+    """Whether anything was compiled, rather than found up to date."""
+
+    @property
+    def elf(self) -> Path:
+        """The firmware."""
+        return self.directory / "firmware" / "firmware.elf"
+
+
+def board_directory(project: Project, board_name: str) -> Path:
+    """Where everything for one board goes."""
+    return project.build_dir / board_name
+
+
+def build(project: Project, board: Board, *, data: Path | None, report: Reporter) -> Build:
+    """Bring the firmware for `board` up to date, training only if nothing fitting was trained before.
+
+    Raises:
+        PqkError: by culprit: the project, the data, a missing tool, a network too large for the board.
+    """
+    dataset = scan_data(project, data)
+    inputs = _features(project, dataset, report)
+    trained = _trained(project, inputs, report)
+    network = _network(trained / "network")
+    plan = _plan(network, board)
+    firmware.check_fit(board, {"weights": plan.flash}, {"arena": plan.arena})
+    directory = board_directory(project, board.name)
+    with tempfile.TemporaryDirectory() as generated:
+        build_id = generate(plan, Path(generated), salt=_salt(board))
+        fresh = _recorded_id(directory) != build_id
+        if fresh:
+            report.note(f"compiling for {board.title}")
+            _compile(board, Path(generated), directory)
+    sizes = json.loads((directory / "firmware" / "sizes.json").read_text())
+    record = _record(project, network, plan, build_id, sizes)
+    record["features"] = _features_key(project, inputs.fingerprint)
+    _keep(directory, trained, dataset.root, inputs, record)
+    return Build(directory, record, fresh)
+
+
+def load_build(project: Project, board_name: str) -> Build:
+    """The last build for a board.
+
+    Raises:
+        ProjectError: there is none.
+    """
+    directory = board_directory(project, board_name)
+    path = directory / RECORD
+    if not path.is_file():
+        raise ProjectError(f"{project.name} has not been built for {board_name}", f"pqk-mcu build --board {board_name}")
+    return Build(directory, json.loads(path.read_text()), fresh=False)
+
+
+def load_network(built: Build) -> Network:
+    """The network that a build was made from."""
+    return _network(built.directory / "network")
+
+
+def features_directory(project: Project, built: Build) -> Path:
+    """The features that a build's network was trained on.
+
+    Raises:
+        ProjectError: they were deleted.
+    """
+    directory = project.build_dir / "cache" / f"features-{built.record['features']}"
+    if not directory.is_dir():
+        raise ProjectError(f"the features of the last build are gone from {directory}", "pqk-mcu build")
+    return directory
+
+
+def scan_data(project: Project, data: Path | None) -> DataSet:
+    """Find and list the recordings.
+
+    Raises:
+        DataError: there are none, or they cannot be used; see `pqk.data.source` and `pqk.data.dataset`.
+    """
+    return scan(locate(project, data), project.words, config=project.data, cache=project.build_dir / "cache")
+
+
+def _features_key(project: Project, fingerprint: str) -> str:
+    code = digest_tree(PACKAGE, ["frontend.py", "features.py", "data/audio.py"])
+    return digest([fingerprint, _text(as_plain(project.front_end)), code])
+
+
+def _cache(project: Project, stage: str, key: str) -> Path:
+    return project.build_dir / "cache" / f"{stage}-{key}"
+
+
+def _features(project: Project, dataset: DataSet, report: Reporter) -> Features:
+    directory = _cache(project, "features", _features_key(project, dataset.fingerprint))
+    if directory.is_dir():
+        return features.load(directory)
+    extracted = features.extract(dataset, project.front_end, directory, report.extracting)
+    for note in extracted.notes:
+        report.note(note)
+    if extracted.skipped:
+        report.note(f"{len(extracted.skipped)} files could not be used:")
+        for item in extracted.skipped:
+            report.note(f"  {item.path} {item.reason}")
+    return extracted
+
+
+def _trained(project: Project, inputs: Features, report: Reporter) -> Path:
+    """Folder with the trained network, trained now if need be (the only place that imports the trainer)."""
+    code = digest_tree(PACKAGE / "train", ["**/*.py"]) + digest_tree(CODEGEN, ["fold.py", "ops/*.py"])
+    common = [_features_key(project, inputs.fingerprint), code]
+    common += [_text(as_plain(project.network)), _text(as_plain(project.training))]
+    reference = _cache(project, "float", digest(common))
+    trained = _cache(project, "trained", digest([*common, _text(as_plain(project.compression))]))
+    if trained.is_dir():
+        return trained
+    from pqk.train import run
+
+    if not reference.is_dir():
+        run.train_float(project, inputs, reference, report=report.training)
+    run.train_compressed(project, inputs, reference, trained, report=report.training)
+    return trained
+
+
+def _network(directory: Path) -> Network:
+    try:
+        return store.load(directory)
+    except IrError as error:
+        raise ModelError(f"{directory}: {error}", f"delete {directory} and build again") from error
+
+
+def _plan(network: Network, board: Board) -> planning.Plan:
+    try:
+        return planning.plan(network, board.cpu)
+    except IrError as error:
+        raise ModelError(str(error), "choose another network or board in pqk.toml") from error
+
+
+def _salt(board: Board) -> str:
+    """What besides the network makes a firmware different."""
+    return digest(
+        [
+            repr(board),
+            firmware.compiler_version(),
+            digest_tree(assets.directory("firmware")),
+            digest_tree(PACKAGE, ["firmware.py"]),
+        ]
+    )
+
+
+def _compile(board: Board, generated: Path, directory: Path) -> None:
+    with atomic_directory(directory / "firmware") as out:
+        shutil.copytree(generated, out / "generated")
+        firmware.compile_firmware(board, out / "generated", out)
+
+
+def _recorded_id(directory: Path) -> str | None:
+    path = directory / RECORD
+    return str(json.loads(path.read_text())["id"]) if path.is_file() else None
+
+
+def _record(
+    project: Project, network: Network, plan: planning.Plan, build_id: str, sizes: dict[str, Any]
+) -> dict[str, Any]:
+    return {
+        "schema": 1,
+        "id": build_id,
+        "compiler": firmware.compiler_version(),
+        "tool": f"pqk-mcu {__version__}",
+        "model": {
+            "arch": network.arch,
+            "method": project.compression.method,
+            "parameters": network.parameters,
+            "weights": network.weights,
+            "nonzero": network.nonzeros,
+            "sparsity": 1 - network.nonzeros / network.weights,
+            "weight_bits": network.weight_bits,
+            "macs": sum(layer.macs for layer in plan.layers),
+            "nonzero_macs": sum(layer.nonzero_macs for layer in plan.layers),
+        },
+        "layers": [
+            {key: getattr(layer, key) for key in ("name", "op", "kernel", "macs", "nonzero_macs", "nonzeros", "weights")}
+            | {"flash": _symbol_bytes(layer, sizes)}
+            for layer in plan.layers
+        ],
+        "memory": {"flash": sizes["flash"], "ram": sizes["ram"]},
+    }
+
+
+def _symbol_bytes(layer: planning.Layer, sizes: dict[str, Any]) -> int:
+    """Bytes that a layer's constants take in the linked firmware."""
+    names = [placed.symbol for placed in layer.tables] + [layer.symbol]
+    return sum(int(sizes["symbols"].get(name, 0)) for name in names)
+
+
+def _keep(directory: Path, trained: Path, source: Path, inputs: Features, record: dict[str, Any]) -> None:
+    """Put beside the firmware what eval and report need, so that they ask neither trainer nor recordings."""
+    with atomic_directory(directory / "network") as out:
+        shutil.copytree(trained / "network", out, dirs_exist_ok=True)
+    shutil.copy2(trained / "training.json", directory / "training.json")
+    data = {
+        "source": str(source),
+        "clips": {split: len(inputs.indices(split)) for split in SPLITS},
+        "skipped": [{"path": item.path, "reason": item.reason} for item in inputs.skipped],
+        "notes": list(inputs.notes),
+    }
+    atomic_write_text(directory / "data.json", _text(data))
+    atomic_write_text(directory / RECORD, _text(record))  # last: its being there means that all is
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, indent=1, ensure_ascii=False, sort_keys=True) + "\n"

@@ -1,0 +1,66 @@
+"""The tables that the command line prints."""
+
+import io
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from pqk import boards as board_files
+from pqk.boards import Board
+
+WIDTH = 110
+
+
+def boards() -> str:
+    """All boards: name, processor, flash, RAM, and whether firmware has ever run on each."""
+    table = Table("board", "processor", "flash", "RAM", "kind", "status", "what it is", box=None)
+    for name in board_files.names():
+        board = board_files.load(name)
+        kind = "emulated" if board.emulated else "real"
+        flash, ram = (_kib(part.size) for part in (board.memory.flash, board.memory.ram))
+        table.add_row(board.name, board.cpu, flash, ram, kind, board.status, board.title)
+    return _text(table)
+
+
+def sizes(record: dict[str, Any], board: Board) -> str:
+    """Size of a build, by layer and by part."""
+    table = Table("layer", "kernel", box=None)
+    for column in ("nonzeros", "of weights", "MACs left", "flash"):
+        table.add_column(column, justify="right")
+    for layer in record["layers"]:
+        counts = [f"{layer[key]:,}" for key in ("nonzeros", "weights", "nonzero_macs", "flash")]
+        table.add_row(layer["name"], layer["kernel"], *counts)
+    model, memory = record["model"], record["memory"]
+    flash, ram = memory["flash"], memory["ram"]
+    lines = [
+        f"{model['arch']}: {model['nonzero']:,} of {model['weights']:,} weights left"
+        f" ({100 * model['sparsity']:.1f} % zeros), {model['weight_bits']} bits",
+        f"flash {flash['total']:,} B of {board.memory.flash.size:,} B: weights {flash['weights']:,}, code {flash['code']:,}",
+        f"RAM   {ram['total']:,} B of {board.memory.ram.size:,} B: arena {ram['arena']:,}, stack {ram['stack']:,}",
+    ]
+    return _text(table) + "\n" + "\n".join(lines)
+
+
+def evaluation(result: dict[str, Any]) -> str:
+    """Outcome of an evaluation."""
+    clips = result["clips"]
+    right = sum(a == b for a, b in zip(result["labels"], result["predictions"], strict=True))
+    cost = sorted(result["per_inference"])
+    return "\n".join(
+        [
+            f"{right} of {clips} {result['split']} clips right on the device ({100 * right / clips:.2f} %)",
+            f"{result['different_logits']} clips with logits that differ from the integer reference",
+            f"{cost[len(cost) // 2]:,.0f} {result['unit']} per inference (median), {cost[0]:,.0f} to {cost[-1]:,.0f}",
+        ]
+    )
+
+
+def _kib(size: int) -> str:
+    return f"{size / 1024:,.0f} KiB"
+
+
+def _text(table: Table) -> str:
+    stream = io.StringIO()
+    Console(file=stream, width=WIDTH).print(table)
+    return "\n".join(line.rstrip() for line in stream.getvalue().splitlines())

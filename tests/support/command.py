@@ -1,0 +1,38 @@
+"""Running the installed command as a user does."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+PROGRAM = Path(sys.executable).with_name("pqk-mcu")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command printed and how it ended."""
+
+    code: int
+    out: str
+    err: str
+    seconds: float
+
+
+def pqk_mcu(*arguments: str, cwd: Path, env: Mapping[str, str] = {}, timeout: float = 600) -> Outcome:  # noqa: B006
+    """Run `pqk-mcu` in `cwd`, with no data but what `env` names."""
+    clean = {key: value for key, value in os.environ.items() if key not in ("PQK_DATA", "PQK_CACHE")}
+    start = time.monotonic()
+    result = subprocess.run(
+        [str(PROGRAM), *arguments],
+        cwd=cwd,
+        env={**clean, "PQK_CACHE": str(cwd / "no-cache"), "COLUMNS": "120", **env},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+    return Outcome(result.returncode, result.stdout, result.stderr, time.monotonic() - start)

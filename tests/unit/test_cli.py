@@ -1,0 +1,105 @@
+"""The command line: quick help, and errors that name the culprit and the next step."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support import recordings
+from support.command import pqk_mcu
+
+HEAVY = ("torch", "numpy", "matplotlib", "rich", "serial", "soundfile", "scipy", "jinja2")
+
+
+def test_help_is_instant(tmp_path: Path) -> None:
+    outcomes = [pqk_mcu("--help", cwd=tmp_path) for _ in range(5)]
+    assert all(outcome.code == 0 for outcome in outcomes)
+    for command in ("new", "build", "flash", "eval", "report", "boards", "download"):
+        assert command in outcomes[0].out
+    assert min(outcome.seconds for outcome in outcomes) < 0.5
+
+
+def test_the_command_line_imports_nothing_heavy() -> None:
+    code = f"import pqk.cli, sys; print([name for name in {HEAVY!r} if name in sys.modules])"
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert printed.strip() == "[]"
+
+
+def test_only_the_trainer_imports_torch() -> None:
+    """Everything that building, flashing, evaluating and reporting need, without the trainer."""
+    modules = "pqk.pipeline, pqk.console, pqk.tables, pqk.runners, pqk.evaluate, pqk.report, pqk.features"
+    code = f"import {modules}, sys; print('torch' in sys.modules)"
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert printed.strip() == "False"
+
+
+def test_boards_are_listed(tmp_path: Path) -> None:
+    outcome = pqk_mcu("boards", cwd=tmp_path)
+    assert outcome.code == 0
+    line = next(line for line in outcome.out.splitlines() if line.strip().startswith("mps2-an386"))
+    assert "cortex-m4" in line
+    assert "emulated" in line
+    assert "runs in CI (QEMU)" in line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message", "hint"),
+    [
+        (["build"], 2, "no pqk.toml in", "pqk-mcu new"),
+        (["new", "x", "--words", "yes"], 2, "1 word(s) given", "add words"),
+        (["new", "x", "--words", "yes,no,yes"], 2, "word given twice: yes", "once"),
+        (["new", "x", "--words", "yes,no", "--board", "mps2-an368"], 5, "mps2-an368", "mps2-an386"),
+        (["frobnicate"], 2, "No such command", ""),
+    ],
+)
+def test_errors_without_a_project(
+    arguments: list[str], code: int, message: str, hint: str, tmp_path: Path
+) -> None:
+    outcome = pqk_mcu(*arguments, cwd=tmp_path)
+    assert outcome.code == code
+    assert message in outcome.err
+    assert hint in outcome.err
+    assert "Traceback" not in outcome.err
+    assert not (tmp_path / "x").exists()
+
+
+def project(tmp_path: Path, words: str = "yes,no") -> Path:
+    assert pqk_mcu("new", "lights", "--words", words, cwd=tmp_path).code == 0
+    return tmp_path / "lights"
+
+
+def test_errors_with_a_project(tmp_path: Path) -> None:
+    root = project(tmp_path)
+    data = recordings.write(tmp_path / "data", ["yes", "maybe"], speakers=3)
+    cases = [
+        (["build"], 3, "no recordings found", "pqk-mcu download mini"),
+        (["build", "--data", "nowhere"], 3, "no folder of recordings at", "--data"),
+        (["build", "--data", str(data)], 3, "no folder 'no'", ""),
+        (["build", "--board", "mps2"], 5, "mps2", "mps2-an386"),
+        (["flash"], 2, "has not been built for mps2-an386", "pqk-mcu build"),
+        (["eval"], 2, "has not been built for mps2-an386", "pqk-mcu build"),
+        (["report"], 2, "has not been built for mps2-an386", "pqk-mcu build"),
+    ]
+    for arguments, code, message, hint in cases:
+        outcome = pqk_mcu(*arguments, cwd=root)
+        assert (outcome.code, "Traceback" in outcome.err) == (code, False), outcome.err
+        assert message in outcome.err
+        assert hint in outcome.err
+
+
+def test_a_wrong_setting_is_found_before_any_work(tmp_path: Path) -> None:
+    root = project(tmp_path)
+    data = recordings.write(tmp_path / "data", ["yes", "no", "go"], speakers=12)
+    for old, new, message in (
+        ('arch = "res8-narrow"', 'arch = "res9-narrow"', "res8-narrow"),
+        ('method = "pqk"', 'method = "pqc"', "pqk"),
+        ("sparsity = 0.9 ", "sparsity = 0.99", "zero"),
+    ):
+        text = (root / "pqk.toml").read_text()
+        assert old in text
+        (root / "pqk.toml").write_text(text.replace(old, new))
+        outcome = pqk_mcu("build", "--data", str(data), cwd=root)
+        assert outcome.code == 2, outcome.err
+        assert message in outcome.err
+        assert "training" not in outcome.err
+        (root / "pqk.toml").write_text(text)
