@@ -18,8 +18,10 @@ PQK_INLINE int32_t pqk_element(uint8_t byte, int is_signed) {
 }
 
 /* Pooled sum (never negative) to output element: one rounding, to nearest. */
-PQK_INLINE uint8_t pqk_requantize(int32_t sum, int32_t multiplier, uint8_t maximum) {
-    const uint64_t scaled = ((uint64_t)(uint32_t)sum * (uint32_t)multiplier + 0x80000000u) >> 32;
+PQK_INLINE uint8_t pqk_requantize(int32_t sum, int32_t multiplier, uint32_t shift,
+                                  uint8_t maximum) {
+    const uint64_t product = (uint64_t)(uint32_t)sum * (uint32_t)multiplier;
+    const uint64_t scaled = (product + ((uint64_t)1 << (shift - 1))) >> shift;
     return scaled < maximum ? (uint8_t)scaled : maximum;
 }
 

@@ -47,7 +47,7 @@ PQK_INLINE void pqk_conv2d_channel(const pqk_conv2d_t *layer, uint32_t channel,
             pqk_conv2d_tile(layer, row + start * column, tile == 4 ? column : 0, bias, dot, weights,
                             sums);
             for (uint32_t i = 0; i < tile; i++) {
-                out[start + i] = pqk_requantize(sums[i], multiplier, layer->maximum);
+                out[start + i] = pqk_requantize(sums[i], multiplier, layer->shift, layer->maximum);
             }
         }
         row += (uint32_t)layer->pool_height * layer->row_step;

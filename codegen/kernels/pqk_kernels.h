@@ -32,6 +32,7 @@ typedef struct {
     uint8_t column_step;
     uint8_t pool_height;
     uint8_t pool_width;
+    uint8_t shift; /* 24..32: the real factor of a channel is multiplier / 2^shift */
     uint8_t maximum;
 } pqk_conv2d_t;
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pqk_codegen.ir import Array
+from pqk_codegen.ops.conv2d import SMALLEST_SHIFT
 
 # Beyond this a bias drowns its channel's weighted sums: the channel is a constant in all but name.
 LARGEST_BIAS = 2**24
@@ -17,6 +18,7 @@ class FoldedConv:
     weights: Array
     bias: Array
     multiplier: Array
+    shift: int
 
 
 def fold_conv(
@@ -40,16 +42,24 @@ def fold_conv(
         output_scale: real value of one unit of the output.
         pool: window of the average pool that follows the ReLU.
 
-    The real factor of a channel saturates below 0.5 output units per accumulator unit (multiplier < 2**31).
+    The shift is 32 unless a channel's real factor reaches a half: then the largest that keeps multipliers below
+    2**31, and the smallest allowed with saturated multipliers for factors beyond that.
     """
     window = pool[0] * pool[1]
     sign = np.where(np.asarray(bn_scale) < 0, -1, 1)
     unit = np.abs(np.asarray(bn_scale, np.float64)) * np.asarray(weight_scale, np.float64) * input_scale
-    shift = np.asarray(bn_shift, np.float64)
-    constant = np.abs(shift) >= unit * LARGEST_BIAS
-    safe_unit = np.where(constant, np.maximum(np.abs(shift), 1e-30) / LARGEST_BIAS, unit)
-    bias = np.rint(shift / safe_unit)
-    multiplier = np.clip(np.rint(safe_unit / output_scale / window * 2.0**32), 0, 2**31 - 1)
+    offset = np.asarray(bn_shift, np.float64)
+    constant = np.abs(offset) >= unit * LARGEST_BIAS
+    safe_unit = np.where(constant, np.maximum(np.abs(offset), 1e-30) / LARGEST_BIAS, unit)
+    bias = np.rint(offset / safe_unit)
+    factor = safe_unit / output_scale / window
+    shift = _shift(float(factor.max(initial=0.0)))
+    multiplier = np.clip(np.rint(factor * 2.0**shift), 0, 2**31 - 1)
     signed = np.asarray(weights) * sign[:, None, None, None]
     kept = np.where(constant[:, None, None, None], 0, signed)
-    return FoldedConv(kept.astype(np.int8), bias.astype(np.int32), multiplier.astype(np.int32))
+    return FoldedConv(kept.astype(np.int8), bias.astype(np.int32), multiplier.astype(np.int32), shift)
+
+
+def _shift(largest: float) -> int:
+    fitting = [shift for shift in range(32, SMALLEST_SHIFT, -1) if np.rint(largest * 2.0**shift) < 2**31]
+    return fitting[0] if fitting else SMALLEST_SHIFT

@@ -21,7 +21,7 @@ class Outcome:
     seconds: float
 
 
-def pqk_mcu(*arguments: str, cwd: Path, env: Mapping[str, str] = {}, timeout: float = 600) -> Outcome:  # noqa: B006
+def pqk_mcu(*arguments: str, cwd: Path, env: Mapping[str, str] = {}, timeout: float = 600) -> Outcome:
     """Run `pqk-mcu` in `cwd`, with no data but what `env` names."""
     clean = {key: value for key, value in os.environ.items() if key not in ("PQK_DATA", "PQK_CACHE")}
     start = time.monotonic()

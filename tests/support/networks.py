@@ -46,7 +46,8 @@ class Builder:
             )
         ]
         reach = np.abs(weights.astype(int)).sum(axis=(1, 2, 3)) * source.magnitude * pool[0] * pool[1] + 1
-        factor = np.minimum(self.rng.uniform(0.2, 3, channels) * maximum / reach * 2**32, 2**31 - 1)
+        shift = int(self.rng.integers(24, 33))
+        factor = np.minimum(self.rng.uniform(0.2, 3, channels) * maximum / reach * 2**shift, 2**31 - 1)
         op = Conv2d(
             name,
             (source.name,),
@@ -58,6 +59,7 @@ class Builder:
             dilation,
             padding,
             pool,
+            shift,
         )
         self.ops.append(op)
         self.current = self.tensor(op.output, (channels, *size), "uint8", 1.0, maximum)

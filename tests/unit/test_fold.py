@@ -7,7 +7,7 @@ from support.seeds import fresh
 
 def real_factor(folded: FoldedConv, output_scale: float, window: int) -> np.ndarray:
     """Real output per accumulator unit."""
-    return folded.multiplier / 2.0**32 * output_scale * window
+    return folded.multiplier / 2.0**folded.shift * output_scale * window
 
 
 def test_a_channel_computes_the_real_function() -> None:
@@ -34,23 +34,35 @@ def fold_one(weight_scale: float, bn_scale: float, bn_shift: float) -> FoldedCon
     return fold_conv(ones, *arrays, input_scale=0.1, output_scale=0.01)
 
 
+def output_of(folded: FoldedConv, product: int) -> int:
+    """Output of a channel whose weighted sum is `product`."""
+    total = max(int(folded.bias[0]) + product, 0)
+    return (total * int(folded.multiplier[0]) + 2 ** (folded.shift - 1)) >> folded.shift
+
+
 def test_a_channel_without_weights_is_its_shift() -> None:
     for weight_scale, bn_scale in ((0.0, 1.0), (0.1, 0.0)):
         folded = fold_one(weight_scale, bn_scale, 0.37)
         assert folded.weights.item() == 0
-        value = (int(folded.bias[0]) * int(folded.multiplier[0]) + 2**31) >> 32
-        assert value == 37
+        assert output_of(folded, 0) == 37
 
 
 def test_a_channel_with_negative_shift_only_is_zero() -> None:
-    folded = fold_one(0.1, 0.0, -0.4)
-    assert int(folded.bias[0]) < 0
+    assert output_of(fold_one(0.1, 0.0, -0.4), 0) == 0
 
 
 def test_all_zero_is_harmless() -> None:
-    folded = fold_one(0.0, 0.0, 0.0)
-    assert (int(folded.bias[0]) * int(folded.multiplier[0]) + 2**31) >> 32 == 0
+    assert output_of(fold_one(0.0, 0.0, 0.0), 0) == 0
+
+
+def test_the_shift_makes_room_for_large_factors() -> None:
+    """A real factor of 0.1 * weight_scale / 0.01: below a half the shift stays 32."""
+    for weight_scale, shift in ((0.0499, 32), (0.05, 31), (0.0999, 31), (0.2, 29), (12.79, 24)):
+        folded = fold_one(weight_scale, 1.0, 0.0)
+        assert folded.shift == shift
+        assert output_of(folded, 100) == round(100 * 10 * weight_scale)
 
 
 def test_too_large_a_factor_saturates() -> None:
-    assert fold_one(100.0, 100.0, 0.0).multiplier[0] == 2**31 - 1
+    folded = fold_one(100.0, 100.0, 0.0)
+    assert (folded.shift, folded.multiplier[0]) == (24, 2**31 - 1)

@@ -32,7 +32,8 @@ def conv_by_loops(op: Conv2d, x: np.ndarray, maximum: int) -> np.ndarray:
             for dy in range(op.pool[0])
             for dx in range(op.pool[1])
         ]
-        result[channel, row, column] = min((sum(window) * int(op.multiplier[channel]) + 2**31) >> 32, maximum)
+        product = sum(window) * int(op.multiplier[channel])
+        result[channel, row, column] = min((product + 2 ** (op.shift - 1)) >> op.shift, maximum)
     return result
 
 
@@ -53,7 +54,7 @@ def test_tail_by_hand() -> None:
     builder.conv(1, kernel=(1, 1), padding=(0, 0, 0, 0), sparsity=0.0)
     network = builder.finish(("a", "b"))
     conv, _, fully = network.ops
-    conv.weights[:], conv.bias[:], conv.multiplier[:] = 1, 1, 2**31 - 1  # type: ignore[attr-defined]
+    conv.weights[:], conv.bias[:], conv.multiplier[:] = 1, 1, 2 ** (conv.shift - 1) - 1  # type: ignore[attr-defined]
     fully.weights[:], fully.bias[:] = [[2], [-3]], [10, 20]  # type: ignore[attr-defined]
     x = np.array([[[[0, 1], [2, 252]]]])
     # (x + 1) * 0.49999...: 0.5 rounds down (the factor is just below a half), 1, 1.5 down, 126.5 down

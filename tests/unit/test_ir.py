@@ -47,6 +47,7 @@ BROKEN: dict[str, tuple[Callable[[], Network], str]] = {
     "bias type": (lambda: with_op(1, bias=np.zeros(19, np.int64)), "conv2d 'conv1': bias must be int32"),
     "bias shape": (lambda: with_op(1, bias=np.zeros(18, np.int32)), r"bias must have shape \(19,\)"),
     "multiplier": (lambda: with_op(1, multiplier=np.full(19, -1, np.int32)), "multiplier is negative"),
+    "shift": (lambda: with_op(1, shift=33), r"shift 33 is not in 24..32"),
     "accumulator": (lambda: with_op(1, bias=np.full(19, 2**31 - 1, np.int32)), "beyond a 32-bit accumulator"),
     "weight bits": (lambda: with_op(1, weights=np.full((19, 19, 3, 3), 8, np.int8)), "outside -7..7"),
     "padding": (lambda: with_op(1, padding=(0, 0, 0, 0)), "the output has shape"),

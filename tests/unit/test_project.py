@@ -95,7 +95,7 @@ def test_a_near_key_is_offered(tmp_path: Path) -> None:
 
 
 def test_no_project(tmp_path: Path) -> None:
-    with pytest.raises(ProjectError, match="no pqk.toml in"):
+    with pytest.raises(ProjectError, match=r"no pqk\.toml in"):
         project.load(tmp_path)
 
 

@@ -44,6 +44,7 @@ def conv2d_fields(site: Site) -> tuple[tuple[str, str], ...]:
         ("common.column_step", str(op.stride[1])),
         ("common.pool_height", str(op.pool[0])),
         ("common.pool_width", str(op.pool[1])),
+        ("common.shift", str(op.shift)),
         ("common.maximum", str(site.output.maximum)),
     )
 
@@ -53,7 +54,7 @@ def conv2d_tables(site: Site) -> tuple[Table, ...]:
     op = conv2d_of(site)
     return (
         Table("bias", op.bias, "bias of each output channel, accumulator units"),
-        Table("multiplier", op.multiplier, "requantisation factor of each output channel, times 2^32"),
+        Table("multiplier", op.multiplier, "requantisation factor of each output channel, times 2^shift"),
         Table(
             "taps", _taps(op, planes_of(site.layouts[site.inputs[0].name])), "bytes from a window's first tap to each"
         ),

@@ -7,6 +7,8 @@ import numpy as np
 
 from pqk_codegen.ir import Array, Op, Tensor, require, require_accumulator, require_array
 
+SMALLEST_SHIFT = 24  # real factors below 128: one accumulator unit moves the output over its whole range
+
 
 @dataclass(frozen=True, eq=False)
 class Conv2d(Op):
@@ -16,7 +18,7 @@ class Conv2d(Op):
 
         acc[p] = bias[o] + sum over i, ky, kx of weights[o, i, ky, kx] * x[i, p * stride + k * dilation - padding]
         s      = sum over the pool window of max(acc[p], 0)
-        y      = min((s * multiplier[o] + 2**31) >> 32, maximum)
+        y      = min((s * multiplier[o] + 2**(shift - 1)) >> shift, maximum)
 
     Padding has the value 0. The average's division by the window's size is part of the multiplier, so a result
     is rounded once. With a window of 1 x 1 this is the plain convolution. Sizes are rounded down.
@@ -29,12 +31,14 @@ class Conv2d(Op):
     bias: Array
     """int32 [out], in units of the accumulator."""
     multiplier: Array
-    """int32 [out], not negative; the real factor is multiplier / 2**32."""
+    """int32 [out], not negative; the real factor is multiplier / 2**shift."""
     stride: tuple[int, int] = (1, 1)
     dilation: tuple[int, int] = (1, 1)
     padding: tuple[int, int, int, int] = (0, 0, 0, 0)
     """Top, left, bottom, right."""
     pool: tuple[int, int] = (1, 1)
+    shift: int = 32
+    """24..32. At 32 the result is the high word of a product; less where a real factor reaches a half."""
 
     def check(self, inputs: Sequence[Tensor], output: Tensor) -> None:
         source = inputs[0]
@@ -48,6 +52,7 @@ class Conv2d(Op):
         require(bool((self.multiplier >= 0).all()), "a multiplier is negative")
         require(min(*self.stride, *self.dilation, *self.pool) >= 1, "stride, dilation and pool must be 1 or more")
         require(min(self.padding) >= 0, "padding must not be negative")
+        require(SMALLEST_SHIFT <= self.shift <= 32, f"shift {self.shift} is not in {SMALLEST_SHIFT}..32")
         height, width = self.conv_size(source)
         require(height >= self.pool[0] and width >= self.pool[1], f"nothing is left of an input of {source.shape}")
         shape = (out, height // self.pool[0], width // self.pool[1])
@@ -78,7 +83,8 @@ class Conv2d(Op):
         height, width = height // rows, width // columns
         cut = accumulator[:, :, : height * rows, : width * columns]
         pooled = cut.reshape(n, out, height, rows, width, columns).sum(axis=(3, 5))
-        scaled = (pooled * self.multiplier.astype(np.int64)[:, None, None] + 2**31) >> 32
+        product = pooled * self.multiplier.astype(np.int64)[:, None, None]
+        scaled = (product + 2 ** (self.shift - 1)) >> self.shift
         return np.asarray(np.minimum(scaled, output.maximum))
 
     def _accumulate(self, x: Array) -> Array:

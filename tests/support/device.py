@@ -1,0 +1,43 @@
+"""The test-double network of tests/device/network, compiled into firmware for the emulated board."""
+
+import tomllib
+from pathlib import Path
+
+import numpy as np
+
+import pqk.boards
+from pqk.boards import Board
+from pqk.firmware import BuildResult, compile_firmware
+
+NETWORK = Path(__file__).parents[1] / "device" / "network"
+BUILD_ID = "00112233aabbccdd"  # as in its network.h
+INPUT_BYTES = 4040
+FAULTS = {"no memory": 0xF0, "undefined instruction": 0xF1, "stack overflow": 0xF2}
+RESET = 0xF3
+
+BOARD = pqk.boards.load("mps2-an386")
+
+
+def build(out: Path, board: Board = BOARD) -> BuildResult:
+    """Firmware with the test double."""
+    return compile_firmware(board, NETWORK, out)
+
+
+def clips(rng: np.random.Generator, count: int) -> np.ndarray:
+    """Harmless inputs uint8 [count, 1, 101, 40] for the test double."""
+    inputs = rng.integers(0, 256, (count, 1, 101, 40)).astype(np.uint8)
+    inputs[:, 0, 0, 0] %= 0xF0
+    return inputs
+
+
+def logits(clip: np.ndarray) -> tuple[int, int]:
+    """The two logits of the test double that depend on its input; the third counts inferences."""
+    flat = clip.ravel().astype(np.int64)
+    return int(flat.sum()), int((flat * (np.arange(flat.size) % 251)).sum())
+
+
+def board_table() -> dict:  # type: ignore[type-arg]
+    """The emulated board's file, to make variants of."""
+    from pqk import assets
+
+    return tomllib.loads((assets.directory("boards") / "mps2-an386.toml").read_text())
