@@ -97,9 +97,7 @@ def flash(root: Path, board_name: str | None, port: str | None) -> None:
 @cli.command(name="eval")
 @board_option
 @port_option
-@click.option(
-    "--split", type=click.Choice(["testing", "validation", "training"]), default="testing", show_default=True
-)
+@click.option("--split", type=click.Choice(["testing", "validation", "training"]), default="testing", show_default=True)
 @click.option("--limit", type=click.IntRange(min=1), help="Only so many clips, spread over the split.")
 @click.pass_obj
 def evaluate(root: Path, board_name: str | None, port: str | None, split: str, limit: int | None) -> None:
@@ -199,5 +197,3 @@ def main() -> None:
         if error.hint:
             click.echo(f"         {error.hint}", err=True)
         sys.exit(error.exit_code)
-
-

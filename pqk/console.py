@@ -1,4 +1,4 @@
-"""What the command line shows: notes, progress bars, tables. Drawn with rich; plain lines where there is no terminal."""
+"""What the command line shows: notes and progress bars by rich, plain lines where there is no terminal."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -229,7 +229,10 @@ def _record(
             "nonzero_macs": sum(layer.nonzero_macs for layer in plan.layers),
         },
         "layers": [
-            {key: getattr(layer, key) for key in ("name", "op", "kernel", "macs", "nonzero_macs", "nonzeros", "weights")}
+            {
+                key: getattr(layer, key)
+                for key in ("name", "op", "kernel", "macs", "nonzero_macs", "nonzeros", "weights")
+            }
             | {"flash": _symbol_bytes(layer, sizes)}
             for layer in plan.layers
         ],

@@ -253,9 +253,8 @@ def _choice(key: str, value: str, choices: tuple[str, ...]) -> None:
 def _new_text(name: str, words: typing.Sequence[str], board: str, source: str | None) -> str:
     listed = ", ".join(json.dumps(word, ensure_ascii=False) for word in words)
     located = f"source = {json.dumps(source, ensure_ascii=False)}" if source else '# source = "recordings"'
-    default = {kind: kind() for kind in (DataConfig, FrontEndConfig, NetworkConfig, CompressionConfig, TrainingConfig)}
-    data, front = default[DataConfig], default[FrontEndConfig]
-    network, compression, training = default[NetworkConfig], default[CompressionConfig], default[TrainingConfig]
+    data, front, network = DataConfig(), FrontEndConfig(), NetworkConfig()
+    compression, training = CompressionConfig(), TrainingConfig()
     return f"""\
 # A pqk-mcu project. Next: pqk-mcu build, flash, eval, report (in this folder).
 # Whatever is left out has the value shown here.

@@ -36,7 +36,8 @@ def sizes(record: dict[str, Any], board: Board) -> str:
     lines = [
         f"{model['arch']}: {model['nonzero']:,} of {model['weights']:,} weights left"
         f" ({100 * model['sparsity']:.1f} % zeros), {model['weight_bits']} bits",
-        f"flash {flash['total']:,} B of {board.memory.flash.size:,} B: weights {flash['weights']:,}, code {flash['code']:,}",
+        f"flash {flash['total']:,} B of {board.memory.flash.size:,} B:"
+        f" weights {flash['weights']:,}, code {flash['code']:,}",
         f"RAM   {ram['total']:,} B of {board.memory.ram.size:,} B: arena {ram['arena']:,}, stack {ram['stack']:,}",
     ]
     return _text(table) + "\n" + "\n".join(lines)

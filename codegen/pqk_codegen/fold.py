@@ -8,7 +8,7 @@ from pqk_codegen.ir import Array
 from pqk_codegen.ops.conv2d import SMALLEST_SHIFT
 
 # Beyond this a bias drowns its channel's weighted sums: the channel is a constant in all but name.
-LARGEST_BIAS = 2**24
+LARGEST_BIAS = 2**22
 
 
 @dataclass(frozen=True)

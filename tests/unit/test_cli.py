@@ -52,9 +52,7 @@ def test_boards_are_listed(tmp_path: Path) -> None:
         (["frobnicate"], 2, "No such command", ""),
     ],
 )
-def test_errors_without_a_project(
-    arguments: list[str], code: int, message: str, hint: str, tmp_path: Path
-) -> None:
+def test_errors_without_a_project(arguments: list[str], code: int, message: str, hint: str, tmp_path: Path) -> None:
     outcome = pqk_mcu(*arguments, cwd=tmp_path)
     assert outcome.code == code
     assert message in outcome.err

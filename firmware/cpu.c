@@ -1,0 +1,22 @@
+#include "cpu.h"
+
+/* NVIC interrupt set-enable registers, one bit an interrupt (ARMv7-M ARM, B3.4.4). */
+#define NVIC_ISER ((volatile uint32_t *)0xE000E100u)
+
+uint32_t pqk_cpu_mask_interrupts(void) {
+    uint32_t mask;
+    __asm volatile("mrs %0, primask\n\tcpsid i" : "=r"(mask)::"memory");
+    return mask;
+}
+
+void pqk_cpu_restore_interrupts(uint32_t mask) {
+    __asm volatile("msr primask, %0" ::"r"(mask) : "memory");
+}
+
+void pqk_cpu_wait(void) {
+    __asm volatile("dsb\n\twfi" ::: "memory");
+}
+
+void pqk_cpu_enable_interrupt(uint32_t irq) {
+    NVIC_ISER[irq / 32u] = 1u << (irq % 32u);
+}

@@ -1,0 +1,17 @@
+/* What every Cortex-M has, whatever the board. */
+#ifndef PQK_CPU_H
+#define PQK_CPU_H
+
+#include <stdint.h>
+
+/* Masks interrupts and returns the mask that was in force; faults are still taken. */
+uint32_t pqk_cpu_mask_interrupts(void);
+void pqk_cpu_restore_interrupts(uint32_t mask);
+
+/* Sleeps until an interrupt is pending, masked or not. */
+void pqk_cpu_wait(void);
+
+/* Lets the interrupt controller deliver interrupt `irq`. */
+void pqk_cpu_enable_interrupt(uint32_t irq);
+
+#endif

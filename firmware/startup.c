@@ -1,0 +1,52 @@
+/* What runs before main: the vector table and the reset handler. */
+#include "board.h"
+#include "fault.h"
+#include "memory.h"
+#include "port.h"
+#include "stack.h"
+
+#define EXCEPTIONS 16u /* stack pointer, reset, and the processor's own (ARMv7-M ARM, B1.5.2) */
+
+typedef void (*handler)(void);
+
+typedef struct {
+    uint32_t *stack;
+    handler handlers[EXCEPTIONS - 1u + PQK_UART_IRQ + 1u];
+} vector_table;
+
+int main(void);
+void pqk_reset(void);
+
+/* Up to the one interrupt in use. An entry left empty leads to address 0 without the Thumb bit,
+ * which is a usage fault and reported as one. */
+extern const vector_table pqk_vectors;
+__attribute__((section(".vectors"), used)) const vector_table pqk_vectors = {
+    pqk_stack_top,
+    {
+        [0] = pqk_reset,
+        [1] = pqk_fault_entry,  /* non-maskable interrupt */
+        [2] = pqk_fault_entry,  /* hard fault */
+        [3] = pqk_fault_entry,  /* memory management */
+        [4] = pqk_fault_entry,  /* bus */
+        [5] = pqk_fault_entry,  /* usage */
+        [10] = pqk_fault_entry, /* supervisor call */
+        [11] = pqk_fault_entry, /* debug monitor */
+        [13] = pqk_fault_entry, /* pended service */
+        [14] = pqk_fault_entry, /* system tick */
+        [EXCEPTIONS - 1u + PQK_UART_IRQ] = pqk_uart_interrupt,
+    },
+};
+
+void pqk_reset(void) {
+    const uint32_t *load = pqk_data_load;
+    for (uint32_t *word = pqk_data_start; word < pqk_data_end; word++) {
+        *word = *load++;
+    }
+    for (uint32_t *word = pqk_bss_start; word < pqk_bss_end; word++) {
+        *word = 0;
+    }
+    pqk_stack_paint();
+    main();
+    for (;;) { /* main does not return */
+    }
+}

@@ -1,0 +1,11 @@
+"""Where boards and firmware sources are: beside the package in a checkout, inside it in an installed wheel."""
+
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def directory(name: str) -> Path:
+    """Folder `name` ("boards" or "firmware")."""
+    installed = _PACKAGE / "_assets" / name
+    return installed if installed.is_dir() else _PACKAGE.parent / name

@@ -1,0 +1,198 @@
+"""Boards: one TOML file each, in the folder boards/ or anywhere the user likes."""
+
+import difflib
+import re
+import tomllib
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+from pqk import assets
+from pqk.errors import BoardError
+
+SUFFIX = ".toml"
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+_Section = TypeVar("_Section")
+
+
+@dataclass(frozen=True)
+class Region:
+    """A stretch of memory, in bytes."""
+
+    origin: int
+    size: int
+
+    def __post_init__(self) -> None:
+        if self.origin < 0 or self.size <= 0 or self.origin + self.size > 2**32:
+            raise BoardError(f"origin {self.origin:#x} with size {self.size:#x} is no part of a 32-bit address space")
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What the firmware may use, in bytes."""
+
+    flash: Region
+    ram: Region
+    stack: int
+    """Reserve for the stack, at RAM's lowest address."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.stack < self.ram.size or self.stack % 8:
+            raise BoardError(f"memory.stack = {self.stack} must be a multiple of 8 and less than the RAM")
+
+
+@dataclass(frozen=True)
+class Uart:
+    """The serial port. `driver` names firmware/port/uart_<driver>.c."""
+
+    driver: str
+    base: int
+    irq: int
+    """Interrupt of reception."""
+    clock: int
+    """Hz of the clock that the baud rate is divided from."""
+    baud: int
+    largest_payload: int
+    """Bytes in one frame; the firmware keeps a buffer of this size."""
+
+    def __post_init__(self) -> None:
+        _driver("uart", self.driver)
+        if not 0 <= self.irq < 240:
+            raise BoardError(f"uart.irq = {self.irq} must lie in 0..239")
+        if self.baud <= 0 or self.clock < self.baud:
+            raise BoardError(f"uart.clock = {self.clock} cannot give uart.baud = {self.baud}")
+        if not 64 <= self.largest_payload <= 65536:
+            raise BoardError(f"uart.largest_payload = {self.largest_payload} must lie in 64..65536")
+
+
+@dataclass(frozen=True)
+class Timer:
+    """The counter that inferences are measured with. `driver` names firmware/port/timer_<driver>.c."""
+
+    driver: str
+    base: int
+    hz: int
+    unit: str
+    """What is counted, e.g. "emulated instructions"."""
+    units_per_tick: float
+
+    def __post_init__(self) -> None:
+        _driver("timer", self.driver)
+        if self.hz <= 0 or self.units_per_tick <= 0:
+            raise BoardError("timer.hz and timer.units_per_tick must be greater than 0")
+
+
+@dataclass(frozen=True)
+class Runner:
+    """How firmware gets onto the board and is started; `kind` names a module of pqk.runners."""
+
+    kind: str
+    machine: str
+    args: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Board:
+    """Everything that a board's file says."""
+
+    name: str
+    title: str
+    emulated: bool
+    status: str
+    """Whether it has ever been run: "runs in CI (QEMU)" or "builds, never run"."""
+    cpu: str
+    """The core, as `-mcpu` and the kernels' names have it."""
+    flags: tuple[str, ...]
+    """Compiler flags of the core."""
+    memory: Memory
+    uart: Uart
+    timer: Timer
+    runner: Runner
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise BoardError(f"board.name = {self.name!r} may have only a-z, 0-9, - and _")
+
+
+def names() -> list[str]:
+    """The boards that come with pqk-mcu."""
+    return sorted(path.stem for path in assets.directory("boards").glob(f"*{SUFFIX}"))
+
+
+def load(name: str) -> Board:
+    """The board called `name`, or the one described by the file `name` where that is a path to a .toml file.
+
+    Raises:
+        BoardError: there is no such board, or its file has an unknown, missing or wrong key.
+    """
+    path = Path(name) if name.endswith(SUFFIX) else assets.directory("boards") / f"{name}{SUFFIX}"
+    if not name.endswith(SUFFIX) and name not in names():
+        raise _unknown(name)
+    try:
+        return _board(tomllib.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise BoardError(f"cannot read the board file {path}: {error.strerror}", "pqk-mcu boards") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BoardError(f"{path} is not valid TOML: {error}", f"mend {path}") from error
+    except BoardError as error:
+        raise BoardError(f"{path}: {error.message}", f"mend {path}") from error
+
+
+def _unknown(name: str) -> BoardError:
+    near = difflib.get_close_matches(name, names(), n=3, cutoff=0.4) or names()
+    return BoardError(f"unknown board {name!r}", f"did you mean {' or '.join(near)}? All: pqk-mcu boards")
+
+
+_TABLES = {"memory": Memory, "uart": Uart, "timer": Timer, "runner": Runner}
+
+
+def _board(file: dict[str, Any]) -> Board:
+    _known("table", "[{}]", file, ["board", *_TABLES])
+    for key in ("board", *_TABLES):
+        if not isinstance(file.get(key), dict):
+            raise BoardError(f"there is no table [{key}]")
+    parts: dict[str, object] = {key: _section(kind, key, file[key]) for key, kind in _TABLES.items()}
+    return _section(Board, "board", file["board"], parts)
+
+
+def _section(
+    kind: type[_Section], where: str, table: dict[str, Any], given: Mapping[str, object] = MappingProxyType({})
+) -> _Section:
+    """A dataclass from `given` fields and a table with exactly the others. `where` is the table's dotted name."""
+    hints = {key: hint for key, hint in typing.get_type_hints(kind).items() if key not in given}
+    _known("key", where + ".{}", table, list(hints))
+    for key in hints:
+        if key not in table:
+            raise BoardError(f"{where}.{key} is missing")
+    return kind(**given, **{key: _value(f"{where}.{key}", table[key], hint) for key, hint in hints.items()})
+
+
+def _known(what: str, spelling: str, table: dict[str, Any], known: Sequence[str]) -> None:
+    for key in table:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            advice = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
+            raise BoardError(f"unknown {what} {spelling.format(key)}; {advice}")
+
+
+def _value(key: str, value: Any, wanted: Any) -> object:
+    if wanted is Region and isinstance(value, dict):
+        return _section(Region, key, value)
+    if wanted == tuple[str, ...] and isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return tuple(value)
+    if wanted is float and type(value) is int:
+        return float(value)
+    if type(value) is not wanted:
+        name = {Region: "{ origin, size }", tuple[str, ...]: "list of texts"}.get(wanted, wanted.__name__)
+        raise BoardError(f"{key} = {value!r} is not of type {name}")
+    return value
+
+
+def _driver(part: str, driver: str) -> None:
+    folder = assets.directory("firmware") / "port"
+    known = sorted(path.stem.removeprefix(f"{part}_") for path in folder.glob(f"{part}_*.c"))
+    if driver not in known:
+        raise BoardError(f"{part}.driver = {driver!r} is unknown; there are {', '.join(known)}")

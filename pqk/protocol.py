@@ -1,0 +1,299 @@
+"""The wire protocol, host side: frames and messages as plain data, no input or output.
+
+A frame is COBS(version u8 | type u8 | sequence u16 | payload | CRC16-XMODEM u16) followed by a zero byte. All numbers
+are little-endian; the CRC covers all that stands before it. Texts in payloads are a length byte and UTF-8. The rules of
+conversation stand in firmware/protocol.h. COBS: Cheshire and Baker, IEEE/ACM Transactions on Networking 7(2), 1999.
+"""
+
+import binascii
+import struct
+from dataclasses import dataclass
+from enum import IntEnum
+
+VERSION = 1
+DELIMITER = b"\0"
+REPLY = 0x80  # a reply has its request's type with this bit
+UNSOLICITED = 0  # sequence number of a FAULT
+SEQUENCES = 1 << 16
+
+_HEADER = struct.Struct("<BBH")
+_CRC = struct.Struct("<H")
+_OFFSET = struct.Struct("<I")
+_HELLO = struct.Struct("<HHHIIIIIII")
+_STATS = struct.Struct("<III")
+_FAULT = struct.Struct("<9I")
+_ERROR = struct.Struct("<H")
+
+INPUT_OVERHEAD = _OFFSET.size  # bytes of an INPUT payload that are not features
+_LARGEST_BLOCK = 254  # bytes that one COBS code can announce
+
+# Configurable Fault Status Register (ARMv7-M ARM, B3.2.15), lowest bit first: MemManage, BusFault, UsageFault.
+_CFSR = {
+    0: "IACCVIOL: instruction fetch where it is forbidden",
+    1: "DACCVIOL: data access where it is forbidden",
+    3: "MUNSTKERR: memory fault while leaving an exception",
+    4: "MSTKERR: memory fault while entering an exception",
+    8: "IBUSERR: no memory where an instruction was fetched",
+    9: "PRECISERR: no memory where data was read or written",
+    10: "IMPRECISERR: no memory where data was written a while before",
+    11: "UNSTKERR: bus error while leaving an exception",
+    12: "STKERR: bus error while entering an exception (stack overflow?)",
+    16: "UNDEFINSTR: undefined instruction",
+    17: "INVSTATE: jump to an address without the Thumb bit",
+    18: "INVPC: invalid exception return",
+    19: "NOCP: the coprocessor (FPU?) is off or absent",
+    24: "UNALIGNED: unaligned access",
+    25: "DIVBYZERO: division by zero",
+}
+_MMFAR_VALID, _BFAR_VALID = 7, 15
+_EXCEPTIONS = {2: "NMI", 3: "HardFault", 4: "MemManage", 5: "BusFault", 6: "UsageFault"}
+
+
+class Type(IntEnum):
+    """Of a frame."""
+
+    HELLO = 0x01
+    INPUT = 0x02
+    RUN = 0x03
+    STATS = 0x04
+    ERROR = 0xE0
+    FAULT = 0xF0
+
+
+class ErrorCode(IntEnum):
+    """Of an ERROR reply."""
+
+    VERSION = 1
+    TYPE = 2
+    LENGTH = 3
+    OFFSET = 4
+    NO_INPUT = 5
+    SESSION = 6
+
+
+class BadFrame(Exception):
+    """Bytes between two delimiters that are no frame, or a payload that is no message."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What travels. `type` is a `Type`, with REPLY set in replies."""
+
+    type: int
+    sequence: int
+    payload: bytes = b""
+    version: int = VERSION
+
+
+@dataclass(frozen=True)
+class Hello:
+    """Who the device is. Memory in bytes; `timer_hz` ticks are a second of the device's."""
+
+    board: str
+    build_id: str
+    timer: str
+    free_sequence: int
+    """The sequence number that the next request should have."""
+    outputs: int
+    layers: int
+    largest_payload: int
+    input_bytes: int
+    timer_hz: int
+    flash: int
+    ram: int
+    stack: int
+    arena: int
+
+
+@dataclass(frozen=True)
+class Result:
+    """Of RUN: ticks from the first layer to the last, ticks of each layer, and the logits (int32)."""
+
+    ticks: int
+    layer_ticks: tuple[int, ...]
+    logits: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Stats:
+    """Since the device's reset."""
+
+    stack_high_water: int
+    """Bytes of stack that have been in use at some time."""
+    inferences: int
+    dropped_frames: int
+
+
+@dataclass(frozen=True)
+class DeviceError:
+    """A request that the device refuses."""
+
+    code: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Registers of a processor that has stopped (ARMv7-M ARM, B1.5 and B3.2)."""
+
+    exception: int
+    pc: int
+    lr: int
+    xpsr: int
+    sp: int
+    cfsr: int
+    hfsr: int
+    mmfar: int
+    bfar: int
+
+    def describe(self) -> str:
+        """One line that a person can act on."""
+        name = _EXCEPTIONS.get(self.exception, f"exception {self.exception}")
+        causes = [text for bit, text in _CFSR.items() if self.cfsr >> bit & 1]
+        if self.cfsr >> _BFAR_VALID & 1:
+            causes.append(f"address {self.bfar:#010x}")
+        if self.cfsr >> _MMFAR_VALID & 1:
+            causes.append(f"address {self.mmfar:#010x}")
+        if not self.xpsr:  # in Thumb state it is never 0, so the device could not read the registers off its stack
+            causes.append("the stack pointer is outside the stack: stack overflow")
+        registers = " ".join(f"{key}={getattr(self, key):#010x}" for key in ("pc", "lr", "xpsr", "sp", "cfsr", "hfsr"))
+        return f"{name}: {'; '.join(causes) or 'no cause recorded'} ({registers})"
+
+
+def encode(frame: Frame) -> bytes:
+    """A frame as it goes over the line, delimiter included."""
+    body = _HEADER.pack(frame.version, frame.type, frame.sequence) + frame.payload
+    return cobs_encode(body + _CRC.pack(binascii.crc_hqx(body, 0))) + DELIMITER
+
+
+def decode(encoded: bytes) -> Frame:
+    """The frame in what stands before a delimiter.
+
+    Raises:
+        BadFrame: the stuffing is broken, it is too short, or the CRC differs.
+    """
+    body = cobs_decode(encoded)
+    if len(body) < _HEADER.size + _CRC.size:
+        raise BadFrame(f"{len(body)} bytes are too short for a frame")
+    body, crc = body[: -_CRC.size], body[-_CRC.size :]
+    if _CRC.pack(binascii.crc_hqx(body, 0)) != crc:
+        raise BadFrame(f"CRC of {len(body)} bytes differs")
+    version, kind, sequence = _HEADER.unpack_from(body)
+    if version == 0:
+        raise BadFrame("zeros, whose CRC is right by nature")
+    return Frame(kind, sequence, body[_HEADER.size :], version)
+
+
+def cobs_encode(data: bytes) -> bytes:
+    """`data` (any bytes) without zero bytes in it."""
+    out = bytearray()
+    start = 0
+    while True:
+        zero = data.find(DELIMITER, start, start + _LARGEST_BLOCK)
+        end = zero if zero >= 0 else min(start + _LARGEST_BLOCK, len(data))
+        out.append(end - start + 1)
+        out += data[start:end]
+        if end == len(data):
+            return bytes(out)
+        start = end if end - start == _LARGEST_BLOCK else end + 1
+
+
+def cobs_decode(encoded: bytes) -> bytes:
+    """The inverse of `cobs_encode`.
+
+    Raises:
+        BadFrame: there is a zero byte in it, or the last block is not whole.
+    """
+    if DELIMITER in encoded:
+        raise BadFrame("a zero byte inside a frame")
+    out = bytearray()
+    place = 0
+    while place < len(encoded):
+        code = encoded[place]
+        block = encoded[place + 1 : place + code]
+        if len(block) != code - 1:
+            raise BadFrame("the frame ends early")
+        out += block
+        place += code
+        if code <= _LARGEST_BLOCK and place < len(encoded):
+            out += DELIMITER
+    return bytes(out)
+
+
+class FrameReader:
+    """Cuts a stream of bytes into frames; damaged ones are counted and dropped."""
+
+    def __init__(self, largest: int = 1 << 17) -> None:
+        """`largest`: bytes without a delimiter after which what came is noise."""
+        self._pending = bytearray()
+        self._largest = largest
+        self.dropped = 0
+
+    def feed(self, data: bytes) -> list[Frame]:
+        """The frames that `data` completes."""
+        self._pending += data
+        *chunks, rest = self._pending.split(DELIMITER)
+        self._pending = rest if len(rest) <= self._largest else bytearray()
+        frames = []
+        for chunk in filter(None, chunks):
+            try:
+                frames.append(decode(bytes(chunk)))
+            except BadFrame:
+                self.dropped += 1
+        return frames
+
+
+def input_payload(offset: int, features: bytes) -> bytes:
+    """Payload of INPUT: features, one byte each, for the input from `offset` on."""
+    return _OFFSET.pack(offset) + features
+
+
+def parse_hello(payload: bytes) -> Hello:
+    """Raises BadFrame when the payload is no HELLO."""
+    numbers = _unpack(_HELLO, payload)
+    board, build_id, timer = _texts(payload[_HELLO.size :], 3)
+    return Hello(board, build_id, timer, *numbers)
+
+
+def parse_result(payload: bytes) -> Result:
+    """Raises BadFrame when the payload is no RESULT."""
+    (ticks, layers), rest = _unpack(struct.Struct("<IH"), payload), payload[6:]
+    body = struct.Struct(f"<{layers}IH")
+    *layer_ticks, outputs = _unpack(body, rest)
+    logits = struct.Struct(f"<{outputs}i")
+    if len(rest) != body.size + logits.size:
+        raise BadFrame(f"a result of {len(payload)} bytes with {layers} layers and {outputs} outputs")
+    return Result(ticks, tuple(layer_ticks), logits.unpack(rest[body.size :]))
+
+
+def parse_stats(payload: bytes) -> Stats:
+    """Raises BadFrame when the payload is no STATS."""
+    return Stats(*_unpack(_STATS, payload))
+
+
+def parse_error(payload: bytes) -> DeviceError:
+    """Raises BadFrame when the payload is no ERROR."""
+    (code,) = _unpack(_ERROR, payload)
+    (text,) = _texts(payload[_ERROR.size :], 1)
+    return DeviceError(code, text)
+
+
+def parse_fault(payload: bytes) -> Fault:
+    """Raises BadFrame when the payload is no FAULT."""
+    return Fault(*_unpack(_FAULT, payload))
+
+
+def _unpack(layout: struct.Struct, payload: bytes) -> tuple[int, ...]:
+    if len(payload) < layout.size:
+        raise BadFrame(f"a payload of {len(payload)} bytes, where {layout.size} are needed")
+    return layout.unpack_from(payload)
+
+
+def _texts(payload: bytes, count: int) -> list[str]:
+    texts = []
+    for _ in range(count):
+        if not payload or len(payload) < 1 + payload[0]:
+            raise BadFrame("a text ends early")
+        texts.append(payload[1 : 1 + payload[0]].decode(errors="replace"))
+        payload = payload[1 + payload[0] :]
+    return texts

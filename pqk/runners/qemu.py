@@ -1,0 +1,87 @@
+"""Boards emulated by QEMU: "flashing" keeps a copy of the ELF, starting boots it with its UART on a local socket."""
+
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from pqk import tools
+from pqk.boards import Board
+from pqk.errors import LinkError
+from pqk.files import atomic_write_bytes
+
+PROGRAM = "qemu-system-arm"
+FLASHED = "flashed.elf"  # the emulated flash
+EXIT_TIMEOUT_S = 5.0
+LAST_WORDS_TIMEOUT_S = 0.5  # a process that just closed its socket may still be on its way out
+
+
+class Qemu:
+    """See `pqk.runners.Runner`."""
+
+    def write(self, board: Board, elf: Path, state_dir: Path) -> None:
+        """Keep the firmware until the next `write`."""
+        del board
+        atomic_write_bytes(state_dir / FLASHED, elf.read_bytes())
+
+    @contextmanager
+    def start(self, board: Board, state_dir: Path) -> Iterator[str]:
+        """Boot what was flashed. QEMU ends with the block, whatever ends it.
+
+        Raises:
+            LinkError: nothing was flashed, or QEMU ended by itself; the message has its last words.
+            ToolError: QEMU is not installed.
+        """
+        elf = state_dir / FLASHED
+        if not elf.is_file():
+            raise LinkError(f"nothing has been flashed to {board.name} (no {elf})", "pqk-mcu flash")
+        with socket.socket() as listener, tempfile.TemporaryFile() as output:
+            # QEMU inherits a socket that listens already, so no other program can take the port in between.
+            listener.bind(("127.0.0.1", 0))
+            listener.listen(1)
+            url = f"socket://127.0.0.1:{listener.getsockname()[1]}"
+            process = tools.start(arguments(board, elf, listener.fileno()), stderr=output, pass_fds=[listener.fileno()])
+            listener.close()  # QEMU has its own; once it is gone, so is the port
+            try:
+                yield url
+            except LinkError as error:
+                raise _explained(error, board, process, output) from error
+            finally:
+                _end(process)
+
+
+def arguments(board: Board, elf: Path, listener: int) -> list[str]:
+    """The command that boots `elf` with the UART on the listening socket `listener` (a file descriptor)."""
+    # wait=on keeps the boot banner for us; without nodelay a round trip takes 48 ms.
+    chardev = f"socket,id=uart,fd={listener},server=on,wait=on,nodelay=on"
+    machine = ["-machine", board.runner.machine, *board.runner.args, "-kernel", str(elf)]
+    return [PROGRAM, *machine, "-display", "none", "-monitor", "none", "-chardev", chardev, "-serial", "chardev:uart"]
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(EXIT_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _explained(error: LinkError, board: Board, process: subprocess.Popen[bytes], output: IO[bytes]) -> LinkError:
+    """The same error, with what QEMU said where it is QEMU that has ended."""
+    try:
+        status = process.wait(LAST_WORDS_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        return error
+    output.seek(0)
+    words = "\n".join(
+        line for line in tools.tail(output.read().decode(errors="replace")).splitlines() if "info:" not in line
+    )
+    ended = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
+    return LinkError(
+        f"{error.message}; the emulator of {board.name} {ended}{': ' + words if words else ''}",
+        error.hint or "run the command again",
+    )

@@ -1,0 +1,104 @@
+"""Other people's programs: every one is started here, logged, and its failure told in the same way."""
+
+import ctypes
+import logging
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+from typing import IO
+
+from pqk.errors import ToolError
+
+TAIL_LINES = 15  # of a failed program's output
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+PACKAGES = {
+    "arm-none-eabi-gcc": "gcc-arm-none-eabi",
+    "arm-none-eabi-objcopy": "binutils-arm-none-eabi",
+    "arm-none-eabi-nm": "binutils-arm-none-eabi",
+    "arm-none-eabi-size": "binutils-arm-none-eabi",
+    "qemu-system-arm": "qemu-system-arm",
+}
+
+_log = logging.getLogger(__name__)
+_rehearsal: ContextVar[list[list[str]] | None] = ContextVar("rehearsal", default=None)
+
+
+@contextmanager
+def dry_run() -> Iterator[list[list[str]]]:
+    """Within the block `run` starts nothing; the list that is yielded collects the commands instead."""
+    commands: list[list[str]] = []
+    token = _rehearsal.set(commands)
+    try:
+        yield commands
+    finally:
+        _rehearsal.reset(token)
+
+
+def run(argv: Sequence[str], *, cwd: Path | None = None) -> str:
+    """Run a program to its end and return what it printed ("" in a dry run).
+
+    Raises:
+        ToolError: it is not installed, or it failed; the message has the command and the end of what it said.
+    """
+    _log.info("$ %s", shlex.join(argv))
+    rehearsed = _rehearsal.get()
+    if rehearsed is not None:
+        rehearsed.append(list(argv))
+        return ""
+    try:
+        done = subprocess.run(argv, cwd=cwd, capture_output=True, text=True, errors="replace", check=False)
+    except FileNotFoundError as error:
+        raise _missing(argv[0]) from error
+    if done.returncode:
+        raise ToolError(
+            f"{argv[0]} ended with status {done.returncode}: {shlex.join(argv)}\n{tail(done.stderr or done.stdout)}",
+            "the message above is the program's own",
+        )
+    return done.stdout
+
+
+def start(argv: Sequence[str], *, stderr: IO[bytes], pass_fds: Sequence[int] = ()) -> subprocess.Popen[bytes]:
+    """Start a program that goes on by itself. It gets no input, and ends when this process does (on Linux).
+
+    Raises:
+        ToolError: it is not installed.
+    """
+    _log.info("$ %s", shlex.join(argv))
+    try:
+        return subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=stderr,
+            stderr=stderr,
+            pass_fds=pass_fds,
+            # A session of its own, so that Ctrl-C reaches us alone and we end it in order.
+            start_new_session=True,
+            preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+        )
+    except FileNotFoundError as error:
+        raise _missing(argv[0]) from error
+
+
+def tail(output: str) -> str:
+    """The last lines of a program's output."""
+    return "\n".join(output.strip().splitlines()[-TAIL_LINES:])
+
+
+def _missing(program: str) -> ToolError:
+    package = PACKAGES.get(program)
+    hint = f"sudo apt-get install {package}" if package else f"install {program}"
+    return ToolError(f"{program} is not installed, or not in PATH", hint)
+
+
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+
+
+def _die_with_parent() -> None:
+    if _LIBC is not None:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -1,0 +1,60 @@
+"""The real-number arithmetic of the layers, with the places where a compression method may step in."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pqk.train.networks.layers import Classifier, Convolution
+
+
+def own_weight(layer: Convolution | Classifier) -> Tensor:
+    """The layer's weight as it is."""
+    return layer.weight
+
+
+def own_norm(layer: Convolution) -> nn.Module:
+    """The layer's own batch normalisation."""
+    return layer.norm
+
+
+def unchanged(stream: str, x: Tensor) -> Tensor:
+    """No activation quantisation."""
+    del stream
+    return x
+
+
+@dataclass(frozen=True)
+class RealArithmetic:
+    """`Arithmetic` on float tensors; see `pqk.train.networks.layers.Arithmetic` for the shapes.
+
+    weight: the effective weight of a layer. norm: the batch normalisation of a convolution.
+    activation: what becomes of an activation of a stream, after ReLU and pool, and after a sum.
+    """
+
+    weight: Callable[[Convolution | Classifier], Tensor] = own_weight
+    norm: Callable[[Convolution], nn.Module] = own_norm
+    activation: Callable[[str, Tensor], Tensor] = unchanged
+
+    def convolution(self, layer: Convolution, x: Tensor) -> Tensor:
+        """Convolution, normalisation, ReLU, average pool."""
+        y = F.relu(self.norm(layer)(F.conv2d(x, self.weight(layer), padding=1)))
+        if layer.pool != (1, 1):
+            y = F.avg_pool2d(y, layer.pool)
+        return self.activation(layer.stream, y)
+
+    def add(self, stream: str, a: Tensor, b: Tensor) -> Tensor:
+        """Sum of two activations of `stream`."""
+        return self.activation(stream, a + b)
+
+    def mean(self, x: Tensor) -> Tensor:
+        """Mean over the positions."""
+        return x.mean((2, 3))
+
+    def classify(self, layer: Classifier, x: Tensor) -> Tensor:
+        """Logits."""
+        return F.linear(x, self.weight(layer), layer.bias)
+
+
+FLOAT = RealArithmetic()

@@ -1,0 +1,145 @@
+"""The training loop: the same for every method."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from pqk.project import TrainingConfig
+from pqk.train import checkpoint
+from pqk.train.augment import Augmenter, TrainingData
+from pqk.train.methods.method import Method
+
+Array = npt.NDArray[Any]
+
+WARM_UP = 1.0  # epochs
+MOMENTUM = 0.9
+EVALUATION_BATCH = 128
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a training stands. `step` of `steps` in `epoch` of `epochs` (both from 0); `metrics` of the last epoch."""
+
+    stage: str
+    epoch: int
+    epochs: int
+    step: int
+    steps: int
+    metrics: dict[str, float]
+
+
+Report = Callable[[Progress], None]
+
+
+@dataclass(frozen=True)
+class Held:
+    """Clips that are only looked at: inputs [n, 1, frames, bands] of the front end's type, labels int64 [n]."""
+
+    inputs: Array
+    labels: Array
+
+
+def fit(
+    method: Method,
+    data: TrainingData,
+    validation: Held,
+    augmenter: Augmenter,
+    *,
+    stage: str,
+    key: str,
+    checkpoint_path: Path,
+    report: Report,
+) -> list[dict[str, float]]:
+    """Train `method` in place and return its history, one entry an epoch.
+
+    Continues from `checkpoint_path` when that was written with the same `key`; the result is then bit for bit that of
+    a run without interruption, for every epoch has its own generator, seeded with (seed, epoch).
+    """
+    config = augmenter.config
+    optimizer = make_optimizer(method, config)
+    facts = checkpoint.restore(checkpoint_path, method, optimizer, key)
+    history: list[dict[str, float]] = facts["history"] if facts else []
+    steps = -(-len(data.labels) // config.batch_size)
+    for epoch in range(len(history), config.epochs):
+        start = time.monotonic()
+        method.train()
+        method.begin_epoch(epoch)
+        rng = np.random.default_rng((config.seed, epoch))
+        loss_sum, correct = 0.0, 0
+        for step, (inputs, labels) in enumerate(augmenter.batches(data, rng)):
+            iteration = epoch * steps + step
+            set_learning_rate(optimizer, learning_rate(config, iteration / steps))
+            method.begin_step(iteration, steps)
+            x, y = torch.from_numpy(inputs).float() * method.source.scale, torch.from_numpy(labels)
+            with torch.autocast("cpu", torch.bfloat16, enabled=fast_bfloat16()):
+                loss, logits = method.loss(x, y)
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]  # torch's stub has no types for it
+            optimizer.step()
+            loss_sum += loss.item() * len(labels)
+            correct += int((logits.argmax(1) == y).sum())
+            report(Progress(stage, epoch, config.epochs, step + 1, steps, history[-1] if history else {}))
+        history.append(
+            {
+                "epoch": epoch,
+                **method.facts(),
+                "loss": loss_sum / len(data.labels),
+                "train_accuracy": correct / len(data.labels),
+                "validation_accuracy": accuracy(predict(method, validation.inputs), validation.labels),
+                "seconds": time.monotonic() - start,
+            }
+        )
+        checkpoint.save(checkpoint_path, method, optimizer, {"key": key, "history": history})
+    return history
+
+
+def fast_bfloat16() -> bool:
+    """Whether the processor multiplies bfloat16 in hardware: then convolutions train in it, about twice as fast."""
+    capabilities = torch.cpu.get_capabilities()
+    return bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))
+
+
+def make_optimizer(module: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
+    """SGD with Nesterov momentum; weight decay on weights only, not on biases and normalisation."""
+    trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    groups = [
+        {"params": [p for p in trained if p.ndim > 1], "weight_decay": config.weight_decay},
+        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.SGD(groups, lr=config.learning_rate, momentum=MOMENTUM, nesterov=True)
+
+
+def learning_rate(config: TrainingConfig, epoch: float) -> float:
+    """Linear warm-up over the first epoch, then half a cosine down to 0 at the end of the last one."""
+    if epoch < WARM_UP:
+        return config.learning_rate * (epoch + 1 / 128) / (WARM_UP + 1 / 128)
+    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * (epoch - WARM_UP) / (config.epochs - WARM_UP)))
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Set the rate of every parameter group."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+
+
+def predict(method: Method, inputs: Array) -> Array:
+    """int64 [n]: the predicted class of each clip."""
+    method.eval()
+    parts: list[Tensor] = [
+        method.predict(torch.from_numpy(inputs[start : start + EVALUATION_BATCH])).argmax(1)
+        for start in range(0, len(inputs), EVALUATION_BATCH)
+    ]
+    return torch.cat(parts).numpy()
+
+
+def accuracy(predictions: Array, labels: Array) -> float:
+    """Share of right predictions."""
+    return float((predictions == labels).mean())

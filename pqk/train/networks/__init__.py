@@ -1,0 +1,14 @@
+"""The networks, one file per family. A new one is a file here and its line in NETWORKS."""
+
+from collections.abc import Callable
+
+from pqk.train.networks.layers import Network
+from pqk.train.networks.res8 import res8, res8_narrow
+from pqk.train.registry import find
+
+NETWORKS: dict[str, Callable[[int], Network]] = {"res8": res8, "res8-narrow": res8_narrow}
+
+
+def make(arch: str, classes: int) -> Network:
+    """A network with fresh weights from torch's global generator. Raises ProjectError for an unknown `arch`."""
+    return find(NETWORKS, "network.arch", arch)(classes)

@@ -1,0 +1,101 @@
+"""Fake quantisation: floats that lie on the grid of the integers they will become. Gradients pass straight through."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+SMALLEST_RANGE = 1e-3  # a stream that is always 0 must not blow up the scales behind it
+SMALLEST_STEP = 1e-12  # a channel without weights has no largest one; anything but 0 divides
+OBSERVER_MOMENTUM = 0.05
+QUANTILE = 0.995
+SAMPLED = 17  # divides no usual size of an image or number of channels: every position and channel is seen
+
+
+@dataclass(frozen=True)
+class QuantizedWeight:
+    """`integers * step` is the quantised weight; both are float tensors, `step` has one value per output channel."""
+
+    integers: Tensor
+    step: Tensor
+
+    @property
+    def value(self) -> Tensor:
+        """The quantised weight."""
+        return self.integers * self.step
+
+
+def quantize_weight(weight: Tensor, bits: int, *, per_channel: bool) -> QuantizedWeight:
+    """Symmetric, restricted range: integers in -(2^(b-1) - 1) .. 2^(b-1) - 1, step = max|w| / (2^(b-1) - 1).
+
+    The first axis of `weight` is the output channel. One step per channel, or one for the whole tensor.
+    """
+    weight = weight.detach()
+    limit = 2 ** (bits - 1) - 1
+    axes = tuple(range(1, weight.ndim)) if per_channel else tuple(range(weight.ndim))
+    step = (weight.abs().amax(axes, keepdim=True) / limit).clamp_min(SMALLEST_STEP)
+    return QuantizedWeight(torch.round(weight / step).clamp(-limit, limit), step)
+
+
+def straight_through(value: Tensor, weight: Tensor) -> Tensor:
+    """`value` in the forward pass; its gradient goes to `weight` unchanged."""
+    return weight + (value - weight).detach()
+
+
+def high_quantile(x: Tensor) -> Tensor:
+    """The value that a share of QUANTILE of the activations does not exceed, estimated from every SAMPLED-th."""
+    sample = x.flatten()[::SAMPLED]
+    return sample.kthvalue(math.ceil(QUANTILE * sample.numel())).values
+
+
+class _OnGrid(torch.autograd.Function):
+    """min(round(x / step), maximum) * step; the gradient passes where x is within the range."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, step: float, maximum: int) -> Tensor:
+        ctx.save_for_backward(x <= step * maximum)
+        return torch.div(x, step).round_().clamp_max_(maximum).mul_(step)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        (inside,) = ctx.saved_tensors
+        return gradients[0] * inside, None, None
+
+
+class ActivationQuantizer(nn.Module):
+    """Unsigned quantiser of one stream of activations: integers 0 .. 2^b - 1, real value = integer * step.
+
+    In training its range follows a high quantile of the activations (exponential mean over the steps). The largest one
+    will not do: behind a pruned convolution a channel may fire rarely and hugely, and nearly all values would round to
+    0 or 1. The first step only observes.
+    """
+
+    def __init__(self, bits: int) -> None:
+        super().__init__()
+        self.maximum: int = 2**bits - 1
+        self.range: Tensor
+        self.register_buffer("range", torch.zeros(()))
+        self._seen: list[Tensor] = []
+
+    @property
+    def step(self) -> float:
+        """Real value of one unit."""
+        return max(self.range.item(), SMALLEST_RANGE) / self.maximum
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Activations on the grid; values beyond the range saturate and get no gradient."""
+        x = x.float()  # the grid needs more than bfloat16's 8 bits
+        if self.training:
+            self._seen.append(high_quantile(x.detach()))
+        if not self.range:
+            return x
+        quantized: Tensor = _OnGrid.apply(x, self.step, self.maximum)  # type: ignore[no-untyped-call]
+        return quantized
+
+    def follow(self) -> None:
+        """Move the range towards the highest quantile seen since the last call."""
+        seen = torch.stack(self._seen).amax()
+        self._seen.clear()
+        self.range.copy_(torch.lerp(self.range, seen, OBSERVER_MOMENTUM) if self.range else seen)

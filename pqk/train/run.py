@@ -1,0 +1,150 @@
+"""Training stages of a project: the float reference, and the compressed network with its intermediate representation.
+
+Both can be interrupted: a checkpoint beside the result is written after every epoch, and the same call goes on from it.
+Equal inputs give equal bits on one machine with one number of threads (torch sums in another order with another).
+"""
+
+import dataclasses
+import json
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from pqk_codegen import store
+
+from pqk.features import Features
+from pqk.files import atomic_directory, atomic_write_text, digest
+from pqk.frontend import FrontEnd
+from pqk.project import Project, as_plain
+from pqk.train import checkpoint, networks
+from pqk.train.augment import Augmenter, TrainingData
+from pqk.train.integer import InputFormat, to_ir
+from pqk.train.loop import Held, Progress, Report, accuracy, fit, predict
+from pqk.train.methods import Float, Method, find_compression
+
+__all__ = ["Progress", "train_compressed", "train_float"]
+
+SCHEMA = 1
+RECORD = "training.json"
+HELD_SPLITS = ("validation", "testing")
+
+
+def train_float(project: Project, features: Features, out_dir: Path, *, report: Report) -> None:
+    """Train the reference without compression and write weights.npz and training.json into `out_dir`.
+
+    Raises ProjectError for an unknown network.
+    """
+    outcome = _train(Float, project, features, out_dir, report)
+    record = {
+        "schema": SCHEMA,
+        "arch": project.network.arch,
+        "seed": project.training.seed,
+        "parameters": outcome.method.network.parameter_count(),
+        "accuracy": {"float": outcome.accuracy},
+        "history": {"float": outcome.history},
+    }
+    with atomic_directory(out_dir) as folder:
+        state = outcome.method.network.state_dict()
+        checkpoint.write_arrays(folder / "weights.npz", {name: value.numpy() for name, value in state.items()})
+        _write_record(folder, record)
+    _checkpoint_path(out_dir).unlink(missing_ok=True)
+
+
+def train_compressed(project: Project, features: Features, float_dir: Path, out_dir: Path, *, report: Report) -> None:
+    """Train with `project.compression` and write network/ (the IR) and training.json into `out_dir`.
+
+    `float_dir` is what `train_float` wrote; its record is merged into training.json.
+    Raises ProjectError for an unknown network or method, or a sparsity that cannot be reached.
+    """
+    method_name = project.compression.method
+    outcome = _train(find_compression(method_name), project, features, out_dir, report)
+    reference = json.loads((float_dir / RECORD).read_text(encoding="utf-8"))
+    record = {
+        **reference,
+        "method": method_name,
+        "accuracy": {**reference["accuracy"], "fake_quant": outcome.accuracy},
+        "history": {**reference["history"], method_name: outcome.history},
+        "labels_fake_quant_testing": outcome.predictions["testing"].tolist(),
+    }
+    front_end = as_plain(project.front_end)
+    network = to_ir(
+        outcome.method.network,
+        outcome.method.integers(),
+        arch=project.network.arch,
+        classes=features.classes,
+        front_end=front_end,
+    )
+    with atomic_directory(out_dir) as folder:
+        store.save(network, folder / "network")
+        _write_record(folder, record)
+    _checkpoint_path(out_dir).unlink(missing_ok=True)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Outcome:
+    method: Method
+    history: list[dict[str, float]]
+    predictions: dict[str, npt.NDArray[np.int64]]
+    """By held split."""
+    accuracy: dict[str, float]
+    """By held split."""
+
+
+def _train(kind: type[Method], project: Project, features: Features, out_dir: Path, report: Report) -> _Outcome:
+    torch.use_deterministic_algorithms(True)
+    torch.manual_seed(project.training.seed)
+    front_end = FrontEnd(features.front_end)
+    source = InputFormat((1, front_end.frames, front_end.bands), front_end.dtype, front_end.scale)
+    network = networks.make(project.network.arch, len(features.classes))
+    method = kind(network, source, project.compression, project.training)
+    held = {split: Held(*features.subset(split)[:2]) for split in HELD_SPLITS}
+    history = fit(
+        method,
+        _training_data(features, front_end.frames),
+        held["validation"],
+        Augmenter(front_end, project.training),
+        stage=_stage(kind, project),
+        key=_key(kind, project, features),
+        checkpoint_path=_checkpoint_path(out_dir),
+        report=report,
+    )
+    predictions = {split: predict(method, clips.inputs) for split, clips in held.items()}
+    scores = {split: accuracy(predictions[split], clips.labels) for split, clips in held.items()}
+    return _Outcome(method, history, predictions, scores)
+
+
+def _training_data(features: Features, frames: int) -> TrainingData:
+    chosen = features.indices("training")
+    edges = features.noise_starts
+    noise = tuple(features.noise[a:b] for a, b in pairwise(edges) if b - a >= frames)
+    return TrainingData(np.asarray(features.energies[chosen]), features.labels[chosen], noise)
+
+
+def _stage(kind: type[Method], project: Project) -> str:
+    return project.compression.method if kind.deployable else "float"
+
+
+def _key(kind: type[Method], project: Project, features: Features) -> str:
+    """What a checkpoint belongs to: everything that the training depends on."""
+    parts = {
+        "schema": SCHEMA,
+        "stage": _stage(kind, project),
+        "network": as_plain(project.network),
+        "training": as_plain(project.training),
+        "compression": as_plain(project.compression) if kind.deployable else None,
+        "front_end": as_plain(features.front_end),
+        "classes": features.classes,
+        "data": features.fingerprint,
+    }
+    return digest([json.dumps(parts, sort_keys=True)])
+
+
+def _checkpoint_path(out_dir: Path) -> Path:
+    return out_dir.with_name(f"{out_dir.name}.checkpoint.npz")
+
+
+def _write_record(folder: Path, record: dict[str, Any]) -> None:
+    atomic_write_text(folder / RECORD, json.dumps(record, indent=1) + "\n")

@@ -1,0 +1,201 @@
+"""The main job on made-up recordings: every command of the README, from recordings to a report."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from support import recordings
+from support.command import PROGRAM, pqk_mcu
+
+CHECKOUT = Path(__file__).parents[2]
+WORDS = ["yes", "no", "stop", "go"]
+
+
+def readme_commands() -> list[list[str]]:
+    """The commands of the README's project, in order."""
+    text = (CHECKOUT / "README.md").read_text()
+    block = next(block for block in re.findall(r"```sh\n(.*?)```", text, re.S) if "pqk-mcu new" in block)
+    return [line.split() for line in block.splitlines()]
+
+
+def shorten(root: Path) -> None:
+    """Fewer epochs: these tests are about the way, not about accuracy."""
+    path = root / "pqk.toml"
+    text = path.read_text()
+    short = re.sub(r"phase1_epochs = \d+", "phase1_epochs = 3", text)
+    path.write_text(re.sub(r"phase2_epochs = \d+", "phase2_epochs = 2", short))
+
+
+@pytest.fixture(scope="module")
+def lights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project after the README's commands. One file is no recording, one is stereo at another rate."""
+    folder = tmp_path_factory.mktemp("lights")
+    data = recordings.write(folder / "recordings", [*WORDS, "marvin", "sheila"])
+    (data / "yes" / "ffff0000_nohash_0.wav").write_bytes(b"this is no recording")
+    stereo = np.random.default_rng(0).normal(0, 0.1, (44100, 2))
+    soundfile.write(data / "no" / "ffff0001_nohash_0.wav", stereo, 44100)
+    directory = folder
+    for command in readme_commands():
+        if command[0] == "cd":
+            directory = directory / command[1]
+            shorten(directory)
+            continue
+        assert command[0] == "pqk-mcu"
+        outcome = pqk_mcu(*command[1:], cwd=directory)
+        assert outcome.code == 0, outcome.err
+    return directory
+
+
+def report_of(root: Path) -> dict[str, Any]:
+    return dict(json.loads((root / "build" / "mps2-an386" / "report.json").read_text()))
+
+
+def test_the_report_is_filled(lights: Path) -> None:
+    report = report_of(lights)
+    keys = {
+        "project": ["name", "classes"],
+        "board": ["name", "cpu", "emulated"],
+        "build": ["id", "compiler", "tool"],
+        "model": ["arch", "parameters", "nonzero", "sparsity", "weight_bits", "macs", "nonzero_macs"],
+        "data": ["source", "split", "clips"],
+        "accuracy": ["float", "fake_quant", "integer", "device"],
+        "parity": ["clips", "different_logits"],
+        "cost": ["kind", "per_inference"],
+        "memory": ["flash", "ram"],
+    }
+    assert report["schema"] == 1
+    for key, inner in keys.items():
+        assert set(inner) <= set(report[key]), key
+    assert report["project"]["classes"] == [*WORDS, "_unknown_", "_silence_"]
+    assert report["parity"]["different_logits"] == 0
+    assert report["parity"]["clips"] == report["data"]["clips"] > 10
+    assert report["accuracy"]["device"] == report["accuracy"]["integer"] == report["accuracy"]["fake_quant"]
+    assert report["model"]["sparsity"] >= 0.9
+    assert report["cost"]["kind"] == "emulated instructions"
+    layers = report["layers"]
+    assert all(layer["instructions"] > 0 for layer in layers)
+    assert sum(layer["instructions"] for layer in layers) == pytest.approx(
+        report["cost"]["per_inference"]["median"], rel=0.01
+    )
+    assert sum(layer["nonzeros"] for layer in layers) == report["model"]["nonzero"]
+
+
+def test_a_page_lies_beside_it(lights: Path) -> None:
+    page = (lights / "build" / "mps2-an386" / "report.html").read_text()
+    assert page.startswith("<!doctype html>") or page.startswith("<!DOCTYPE html>")
+    assert "ffff0000_nohash_0.wav" in page
+
+
+def test_with_nothing_changed_build_is_quick(lights: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in (lights / "build" / "cache").glob("*-*")}
+    outcomes = [pqk_mcu("build", cwd=lights) for _ in range(3)]
+    assert all(outcome.code == 0 and "up to date" in outcome.out for outcome in outcomes)
+    assert min(outcome.seconds for outcome in outcomes) < 2
+    assert {path: path.stat().st_mtime_ns for path in (lights / "build" / "cache").glob("*-*")} == before
+
+
+def test_another_board_retrains_nothing(lights: Path, tmp_path: Path) -> None:
+    text = (CHECKOUT / "boards" / "mps2-an386.toml").read_text()
+    (tmp_path / "bench.toml").write_text(text.replace('name = "mps2-an386"', 'name = "bench"'))
+    before = sorted((lights / "build" / "cache").iterdir())
+    board = str(tmp_path / "bench.toml")
+    for command in (["build"], ["flash"], ["eval", "--limit", "5"], ["report"]):
+        outcome = pqk_mcu(*command, "--board", board, cwd=lights)
+        assert outcome.code == 0, outcome.err
+        assert "training" not in outcome.err
+    assert sorted((lights / "build" / "cache").iterdir()) == before
+    report = json.loads((lights / "build" / "bench" / "report.json").read_text())
+    assert (report["board"]["name"], report["parity"]["clips"]) == ("bench", 5)
+
+
+def test_firmware_that_was_not_flashed_is_refused(lights: Path, tmp_path: Path) -> None:
+    root = tmp_path / "copy"
+    shutil.copytree(lights, root)
+    (root / "build" / "mps2-an386" / "flashed.elf").unlink()
+    outcome = pqk_mcu("eval", cwd=root)
+    assert outcome.code == 7
+    assert "nothing has been flashed to mps2-an386" in outcome.err
+    assert "pqk-mcu flash" in outcome.err
+
+
+def test_another_build_on_the_board_is_refused(lights: Path, tmp_path: Path) -> None:
+    root = tmp_path / "copy"
+    shutil.copytree(lights, root)
+    text = (root / "pqk.toml").read_text()
+    (root / "pqk.toml").write_text(re.sub(r"seed = \d+", "seed = 5", text))
+    data = str(lights.parent / "recordings")
+    assert pqk_mcu("build", "--data", data, cwd=root).code == 0
+    outcome = pqk_mcu("eval", cwd=root)
+    assert outcome.code == 7
+    assert "runs build" in outcome.err
+    assert "pqk-mcu flash" in outcome.err
+
+
+def test_a_board_that_is_too_small_is_refused_before_compiling(lights: Path, tmp_path: Path) -> None:
+    text = (CHECKOUT / "boards" / "mps2-an386.toml").read_text()
+    text = text.replace('name = "mps2-an386"', 'name = "tiny"')
+    text = re.sub(r"ram = \{ origin = (\w+), size = \w+ \}", r"ram = { origin = \1, size = 16384 }", text)
+    (tmp_path / "tiny.toml").write_text(text)
+    outcome = pqk_mcu("build", "--board", str(tmp_path / "tiny.toml"), cwd=lights)
+    assert outcome.code == 6
+    assert "RAM: needs" in outcome.err
+    assert "arena" in outcome.err
+    assert "has 16,384" in outcome.err
+    assert not (lights / "build" / "tiny").exists()
+
+
+def test_an_interrupted_training_goes_on(lights: Path, tmp_path: Path) -> None:
+    """Ctrl-C in the middle of training loses at most an epoch, and the result is the same to the bit."""
+    root = tmp_path / "again"
+    root.mkdir()
+    shutil.copy(lights / "pqk.toml", root)
+    data = str(lights.parent / "recordings")
+    process = subprocess.Popen([PROGRAM, "build", "--data", data], cwd=root, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while not list((root / "build" / "cache").glob("*checkpoint*")):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted" in error
+    assert "Traceback" not in error
+    assert pqk_mcu("build", "--data", data, cwd=root).code == 0
+    built, expected = (path / "build" / "mps2-an386" / "network" for path in (root, lights))
+    for name in ("network.json", "weights.npz"):
+        assert (built / name).read_bytes() == (expected / name).read_bytes()
+    assert not list((root / "build" / "cache").glob("*checkpoint*"))
+
+
+def test_a_wheel_works_elsewhere(lights: Path, tmp_path: Path) -> None:
+    """Built, unpacked into another folder, and run from a third: nothing of the checkout is needed."""
+    wheels, installed, work = tmp_path / "wheels", tmp_path / "installed", tmp_path / "work"
+    work.mkdir()
+    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*pip, "wheel", "--no-deps", "--no-build-isolation", "-w", wheels, CHECKOUT], check=True)
+    wheel = next(wheels.glob("pqk_mcu-*.whl"))
+    subprocess.run([*pip, "install", "--no-deps", "--target", installed, wheel], check=True)
+    env = {**os.environ, "PYTHONPATH": str(installed), "PQK_DATA": str(lights.parent / "recordings")}
+
+    def run(*arguments: str, cwd: Path) -> str:
+        code = "import pqk.cli, pqk_codegen, sys; print(pqk.__file__, pqk_codegen.__file__); pqk.cli.main()"
+        command = [sys.executable, "-P", "-c", code, *arguments]
+        result = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False)
+        assert result.returncode == 0, result.stderr
+        return result.stdout
+
+    printed = run("new", "lamp", "--words", "yes,no", cwd=work)
+    assert printed.count(str(installed)) == 2
+    shorten(work / "lamp")
+    assert "built" in run("build", cwd=work / "lamp")
+    assert (work / "lamp" / "build" / "mps2-an386" / "firmware" / "firmware.bin").stat().st_size > 1000

@@ -1,0 +1,43 @@
+"""A generated network of res8-narrow's shape on the emulated board against the numpy interpreter."""
+
+from pathlib import Path
+
+import numpy as np
+from pqk_codegen import interpreter
+from pqk_codegen.generate import generate
+from pqk_codegen.plan import plan
+from support import networks, seeds
+from support.device import BOARD
+
+from pqk import firmware, runners
+from pqk.evaluate import Clips, Unit, evaluate
+
+COUNT = 3
+
+
+def test_logits_equal_the_interpreters(tmp_path: Path) -> None:
+    rng = seeds.fresh("network")
+    network = networks.res8(rng)
+    planned = plan(network, BOARD.cpu)
+    firmware.check_fit(BOARD, {"weights": planned.flash}, {"arena": planned.arena})
+    build_id = generate(planned, tmp_path / "generated")
+    built = firmware.compile_firmware(BOARD, tmp_path / "generated", tmp_path / "firmware")
+    assert built.ram.arena == planned.arena
+    assert built.flash.weights >= planned.flash
+    runners.flash(BOARD, built.elf, tmp_path, expected_build=build_id)
+    inputs = rng.integers(0, 256, (COUNT, 1, 101, 40), dtype=np.uint8)
+    logits = interpreter.run(network, inputs)[network.output]
+    clips = Clips("testing", [f"clip {i}" for i in range(COUNT)], inputs, np.zeros(COUNT, np.int64), logits)
+    result = evaluate(
+        lambda: runners.connect(BOARD, tmp_path, expected_build=build_id),
+        clips,
+        Unit(BOARD.timer.unit, BOARD.timer.units_per_tick),
+        tmp_path / "journal",
+        lambda *_: None,
+    )
+    assert result.different_logits == 0
+    record = result.record()
+    assert len(record["layers"]) == len(planned.layers)
+    # At least an instruction for every multiplication that is left.
+    assert min(record["per_inference"]) > sum(layer.nonzero_macs for layer in planned.layers)
+    assert 64 < record["stack_high_water"] < BOARD.memory.stack

@@ -1,0 +1,115 @@
+"""Board files: what is read, and what a wrong one gets."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from pqk import assets, boards
+from pqk.errors import BoardError
+from pqk.runners import RUNNERS
+
+ORIGINAL = (assets.directory("boards") / "mps2-an386.toml").read_text()
+
+
+def written(folder: Path, text: str) -> str:
+    path = folder / "mine.toml"
+    path.write_text(text)
+    return str(path)
+
+
+@pytest.mark.parametrize("name", boards.names())
+def test_every_board_loads_and_has_a_runner(name: str) -> None:
+    board = boards.load(name)
+    assert board.name == name
+    assert board.runner.kind in RUNNERS
+
+
+def test_the_emulated_board() -> None:
+    board = boards.load("mps2-an386")
+    assert board.emulated
+    assert board.cpu == "cortex-m4"
+    assert f"-mcpu={board.cpu}" in board.flags
+    assert (board.memory.flash.size, board.memory.ram.size) == (4 << 20, 4 << 20)
+    assert board.timer.unit == "emulated instructions"
+    # A tick of 1/hz seconds, an instruction of 2^5 nanoseconds (-icount shift=5).
+    assert board.runner.args == ("-icount", "shift=5")
+    assert board.timer.units_per_tick == 1e9 / board.timer.hz / 2**5
+
+
+def test_a_board_of_the_users(tmp_path: Path) -> None:
+    name = written(tmp_path, ORIGINAL.replace('name = "mps2-an386"', 'name = "mine"'))
+    assert boards.load(name).name == "mine"
+
+
+def test_unknown_board_gets_the_nearest_names() -> None:
+    with pytest.raises(BoardError) as caught:
+        boards.load("mps2-an385")
+    assert "'mps2-an385'" in caught.value.message
+    assert "mps2-an386" in caught.value.hint
+    with pytest.raises(BoardError) as caught:
+        boards.load("zzz")
+    assert "mps2-an386" in caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["../mps2-an386", "", "mps2-an386/"])
+def test_a_name_is_not_a_path(name: str) -> None:
+    with pytest.raises(BoardError, match="unknown board"):
+        boards.load(name)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("baud = 115_200", "", "uart.baud is missing"),
+        ("baud = 115_200", "bauds = 115_200", "unknown key uart.bauds; did you mean baud?"),
+        ("baud = 115_200", 'baud = "fast"', "uart.baud = 'fast' is not of type int"),
+        ("baud = 115_200", "baud = 0", "uart.baud = 0"),
+        ("emulated = true", "emulated = 1", "board.emulated = 1 is not of type bool"),
+        ("emulated = true", "", "board.emulated is missing"),
+        ("emulated = true", "emulated = true\ncolour = 3", "unknown key board.colour"),
+        ('"-mthumb"', "7", "board.flags"),
+        ('name = "mps2-an386"', 'name = "a b\\""', "board.name"),
+        ("size = 0x40_0000 }     #", "size = 0 }     #", "is no part of a 32-bit address space"),
+        ("size = 0x40_0000 }     #", "size = 0x40_0000, speed = 1 }     #", "unknown key memory.ram.speed"),
+        ("ram = { origin = 0x2000_0000, size = 0x40_0000 }", "ram = 5", "memory.ram = 5 is not of type { origin"),
+        ("stack = 4096", "stack = 4097", "memory.stack = 4097"),
+        ("irq = 0", "irq = -1", "uart.irq = -1"),
+        ("largest_payload = 4096", "largest_payload = 2", "uart.largest_payload = 2"),
+        ('driver = "cmsdk"\nbase = 0x4000_4000', 'driver = "magic"\nbase = 1', "uart.driver = 'magic' is unknown"),
+        ("units_per_tick = 1.25", "units_per_tick = 0", "timer.units_per_tick"),
+        ("[runner]", "[starter]", "unknown table [starter]"),
+        ("[board]", "[bored]", "unknown table [bored]; did you mean board?"),
+        ("[board]", "[board]\nuart = 3", "unknown key board.uart"),
+        ("[memory]", "[memory", "is not valid TOML"),
+    ],
+)
+def test_a_wrong_file_names_file_and_key(tmp_path: Path, old: str, new: str, told: str) -> None:
+    assert ORIGINAL.count(old) == 1
+    name = written(tmp_path, ORIGINAL.replace(old, new))
+    with pytest.raises(BoardError) as caught:
+        boards.load(name)
+    assert told in caught.value.message
+    assert name in caught.value.message
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("table", ["uart", "timer", "memory", "runner"])
+def test_a_missing_table_is_named(tmp_path: Path, table: str) -> None:
+    lines = ORIGINAL.split(f"[{table}]")
+    name = written(tmp_path, lines[0] + "[" + lines[1].split("\n[", 1)[1] if "\n[" in lines[1] else lines[0])
+    assert table not in tomllib.loads(Path(name).read_text())
+    with pytest.raises(BoardError) as caught:
+        boards.load(name)
+    assert f"there is no table [{table}]" in caught.value.message
+
+
+def test_no_file(tmp_path: Path) -> None:
+    with pytest.raises(BoardError, match="cannot read the board file"):
+        boards.load(str(tmp_path / "none.toml"))
+
+
+def test_not_text(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(BoardError, match="not valid TOML"):
+        boards.load(str(tmp_path / "mine.toml"))

@@ -1,0 +1,254 @@
+"""A device's verbs over a line that loses, doubles and damages frames, to a device that resets, faults or is gone."""
+
+import struct
+from collections.abc import Iterable
+
+import numpy as np
+import pytest
+from support import seeds
+from support.simulated import INPUT_BYTES, Clock, Disturbance, SimulatedDevice, SimulatedLink, answer, undisturbed
+
+from pqk import device as verbs
+from pqk.device import Device
+from pqk.errors import LinkError
+from pqk.protocol import REPLY, Frame, Type, encode
+
+
+def opened(
+    simulated: SimulatedDevice,
+    there: Disturbance = undisturbed,
+    back: Disturbance = undisturbed,
+    expected_build: str | None = None,
+) -> Device:
+    clock = Clock()
+    link = SimulatedLink(simulated, clock, there, back)
+    return Device(link, board="toy", port="line", baud=115200, expected_build=expected_build, clock=clock)
+
+
+def clip(rng: np.random.Generator) -> np.ndarray:
+    return rng.integers(0, 256, (3, 50), dtype=np.uint8)
+
+
+def disturbing(rng: np.random.Generator) -> Disturbance:
+    """One message in four is lost, damaged, doubled, or comes with noise before or inside it."""
+
+    def disturb(message: bytes) -> Iterable[bytes]:
+        kind = rng.integers(0, 20)
+        if kind == 0:
+            return []
+        if kind == 1:
+            spoilt = bytearray(message)
+            spoilt[int(rng.integers(len(spoilt)))] ^= 1 << int(rng.integers(8))
+            return [bytes(spoilt)]
+        if kind == 2:
+            return [message, message]
+        if kind == 3:
+            return [b"boot banner\r\n" + message]
+        if kind == 4:
+            half = len(message) // 2
+            return [message[:half] + b"noise" + message[half:]]
+        return [message]
+
+    return disturb
+
+
+def test_infer() -> None:
+    simulated = SimulatedDevice()
+    with opened(simulated, expected_build="cafe") as device:
+        features = clip(seeds.fresh("clip"))
+        inference = device.infer(features)
+        assert inference.logits == answer(features.tobytes())
+        assert (inference.ticks, inference.layer_ticks) == (70, (30, 40))
+        assert device.stats().stack_high_water == 512
+    assert simulated.runs == [features.tobytes()]
+
+
+def test_signed_features() -> None:
+    simulated = SimulatedDevice()
+    features = np.arange(INPUT_BYTES, dtype=np.int16).astype(np.int8)
+    assert opened(simulated).infer(features).logits == answer(features.tobytes())
+
+
+def test_every_clip_exactly_once_over_a_bad_line() -> None:
+    rng = seeds.fresh("bad line")
+    simulated = SimulatedDevice()
+    device = opened(simulated, disturbing(rng), disturbing(rng))
+    clips = [clip(rng) for _ in range(300)]
+    for features in clips:
+        assert device.infer(features).logits == answer(features.tobytes())
+    assert simulated.runs == [features.tobytes() for features in clips]
+    assert device.resets == 0
+
+
+def test_sequence_numbers_wrap() -> None:
+    simulated = SimulatedDevice()
+    simulated.last = 65533
+    device = opened(simulated)
+    for _ in range(3):
+        device.infer(np.zeros(INPUT_BYTES, np.uint8))
+    sequences = [frame.sequence for frame in simulated.requests[1:]]
+    assert sequences == [(65534 + i) % 65536 for i in range(12)]
+
+
+def test_a_reset_in_mid_clip_costs_nothing() -> None:
+    rng = seeds.fresh("reset")
+    simulated = SimulatedDevice()
+    count = 0
+
+    def resetting(message: bytes) -> Iterable[bytes]:
+        nonlocal count
+        count += 1
+        if count % 7 == 0:
+            simulated.reset()
+            return []
+        return [message]
+
+    device = opened(simulated, there=resetting)
+    clips = [clip(rng) for _ in range(20)]
+    for features in clips:
+        assert device.infer(features).logits == answer(features.tobytes())
+    assert device.resets > 5
+    assert set(simulated.runs) == {features.tobytes() for features in clips}
+
+
+def test_another_build_after_a_reset_is_refused() -> None:
+    simulated = SimulatedDevice()
+    device = opened(simulated, expected_build="cafe")
+    simulated.reset()
+    simulated.build_id = "beef"
+    with pytest.raises(LinkError, match="runs build beef, not cafe"):
+        device.infer(np.zeros(INPUT_BYTES, np.uint8))
+
+
+def test_a_device_that_resets_for_ever() -> None:
+    simulated = SimulatedDevice()
+    device = opened(simulated)
+
+    def brownout(message: bytes) -> Iterable[bytes]:
+        if simulated.input:
+            simulated.reset()
+        return [message]
+
+    device._link.there = brownout  # type: ignore[attr-defined]
+    with pytest.raises(LinkError, match="resets again and again"):
+        device.infer(np.zeros(INPUT_BYTES, np.uint8))
+
+
+def test_the_wrong_build_is_refused_and_the_port_is_closed() -> None:
+    link = SimulatedLink(SimulatedDevice(build_id="beef"), clock := Clock())
+    with pytest.raises(LinkError) as caught:
+        Device(link, board="toy", port="line", baud=115200, expected_build="cafe", clock=clock)
+    assert "toy on line runs build beef, not cafe" in caught.value.message
+    assert caught.value.hint == "pqk-mcu flash"
+    assert link.closed
+
+
+def test_the_wrong_board_is_refused() -> None:
+    with pytest.raises(LinkError, match="on line is a other, not a toy"):
+        opened(SimulatedDevice(board="other"))
+
+
+def test_nothing_answers() -> None:
+    clock = Clock()
+    link = SimulatedLink(SimulatedDevice(), clock, back=lambda _: [])
+    with pytest.raises(LinkError) as caught:
+        Device(link, board="toy", port="line", baud=115200, clock=clock)
+    message = caught.value.message
+    assert "toy on line does not answer HELLO" in message
+    assert "last seen: nothing" in message
+    assert caught.value.hint
+    assert verbs.HELLO_TIMEOUT_S * verbs.HELLO_ATTEMPTS < clock.now < 2 * verbs.HELLO_TIMEOUT_S * verbs.HELLO_ATTEMPTS
+
+
+def test_a_device_that_dies_says_what_was_last_seen() -> None:
+    simulated = SimulatedDevice()
+    device = opened(simulated)
+    device.infer(np.zeros(INPUT_BYTES, np.uint8))
+    last = simulated.requests[-1].sequence
+    device._link.there = lambda _: []  # type: ignore[attr-defined]
+    with pytest.raises(LinkError, match=f"does not answer INPUT .*last seen: RUN reply number {last}"):
+        device.infer(np.zeros(INPUT_BYTES, np.uint8))
+
+
+def test_wrong_baud_rate_shows_as_noise() -> None:
+    def garbled(message: bytes) -> Iterable[bytes]:
+        return [bytes(byte ^ 0x5A for byte in message) + b"\0"]
+
+    with pytest.raises(LinkError, match="damaged frames"):
+        opened(SimulatedDevice(), back=garbled)
+
+
+@pytest.mark.parametrize("stale", [0, 1, 2])
+def test_stale_and_foreign_replies_are_ignored(stale: int) -> None:
+    simulated = SimulatedDevice()
+
+    def with_strangers(message: bytes) -> Iterable[bytes]:
+        number = simulated.requests[-1].sequence
+        strangers = [
+            Frame(Type.RUN | REPLY, (number - 1) % 65536, struct.pack("<IHH", 0, 0, 0)),
+            Frame(Type.ERROR, (number + 1) % 65536, b"\x02\x00\x01x"),
+            Frame(0xCC, number, b"?"),
+        ]
+        return [encode(strangers[stale]), message]
+
+    device = opened(simulated, back=with_strangers)
+    features = np.ones(INPUT_BYTES, np.uint8)
+    assert device.infer(features).logits == answer(features.tobytes())
+    assert len(simulated.runs) == 1
+
+
+def test_a_fault_is_told_with_its_registers() -> None:
+    registers = 3, 0x1234, 0x5678, 0x81000000, 0x20000F00, 1 << 16, 1 << 30, 0, 0
+    simulated = SimulatedDevice()
+    device = opened(simulated, back=undisturbed)
+    device._link.back = lambda _: [b"\0", encode(Frame(Type.FAULT, 0, struct.pack("<9I", *registers)))]  # type: ignore[attr-defined]
+    with pytest.raises(LinkError) as caught:
+        device.infer(np.zeros(INPUT_BYTES, np.uint8))
+    for part in ("toy on line has stopped in INPUT", "HardFault", "undefined instruction", "pc=0x00001234"):
+        assert part in caught.value.message
+
+
+def test_another_version_of_the_protocol() -> None:
+    def newer(_: bytes) -> Iterable[bytes]:
+        return [encode(Frame(Type.ERROR, 0, b"\x01\x00\x00", version=2))]
+
+    with pytest.raises(LinkError, match="speaks version 2 of the protocol, this program 1"):
+        opened(SimulatedDevice(), back=newer)
+
+
+def test_a_refusal_is_told() -> None:
+    simulated = SimulatedDevice()
+    device = opened(simulated)
+    simulated.input = b"x" * 7
+    with pytest.raises(LinkError, match=r"refuses RUN: no input \(error 5\)"):
+        device._request(Type.RUN)
+
+
+def test_a_reply_that_makes_no_sense() -> None:
+    def short(_: bytes) -> Iterable[bytes]:
+        return [encode(Frame(Type.HELLO | REPLY, simulated.requests[-1].sequence, b"\x01"))]
+
+    simulated = SimulatedDevice()
+    with pytest.raises(LinkError, match="HELLO reply that makes no sense"):
+        opened(simulated, back=short)
+
+
+def test_features_of_another_front_end() -> None:
+    with pytest.raises(LinkError, match="a clip has 7 features; build cafe on line takes 150"):
+        opened(SimulatedDevice()).infer(np.zeros(7, np.uint8))
+
+
+def test_stats_after_a_reset_are_refused() -> None:
+    simulated = SimulatedDevice()
+    device = opened(simulated)
+    simulated.reset()
+    with pytest.raises(LinkError, match="was reset"):
+        device.stats()
+
+
+def test_what_an_earlier_program_left_is_thrown_away() -> None:
+    simulated = SimulatedDevice()
+    clock = Clock()
+    link = SimulatedLink(simulated, clock)
+    link.arrived += b"banner" + encode(Frame(Type.HELLO | REPLY, 1, b""))[:5]
+    Device(link, board="toy", port="line", baud=115200, clock=clock)

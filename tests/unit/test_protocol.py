@@ -1,0 +1,148 @@
+"""Frames and messages, without a device."""
+
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pqk import protocol
+from pqk.protocol import BadFrame, Fault, Frame, FrameReader, Type
+
+# Checked by hand. CRC16-XMODEM of "123456789" is 0x31C3, the check value of every catalogue of CRCs.
+GOLDEN_FRAMES = [
+    # version, type, sequence low, high: 01 01 34 12; its CRC is 0xBAA6
+    (Frame(Type.HELLO, 0x1234), "07 01 01 34 12 A6 BA 00"),
+    # 01 03 00 00: the two zeros of the sequence number become the codes 03, 01; CRC 0x2FE4
+    (Frame(Type.RUN, 0), "03 01 03 01 03 E4 2F 00"),
+    # 01 02 05 00 | 00 00 00 00 | 0A 0B: an INPUT of two features from offset 0; CRC 0xBF3C
+    (Frame(Type.INPUT, 5, protocol.input_payload(0, b"\x0a\x0b")), "04 01 02 05 01 01 01 01 05 0A 0B 3C BF 00"),
+]
+
+GOLDEN_COBS = [
+    (b"", "01"),
+    (b"\x00", "01 01"),
+    (b"\x00\x00", "01 01 01"),
+    (b"\x11\x22\x00\x33", "03 11 22 02 33"),
+    (b"\x11\x00\x00\x00", "02 11 01 01 01"),
+    (bytes(range(1, 255)), "FF " + bytes(range(1, 255)).hex()),
+    (bytes(range(0, 255)), "01 FF " + bytes(range(1, 255)).hex()),
+    (bytes(range(1, 256)), "FF " + bytes(range(1, 255)).hex() + " 02 FF"),
+    (bytes(range(1, 255)) + b"\x00", "FF " + bytes(range(1, 255)).hex() + " 01 01"),
+]
+
+frames = st.builds(
+    Frame, st.integers(0, 255), st.integers(0, 65535), st.binary(max_size=700), version=st.integers(1, 255)
+)
+
+
+@pytest.mark.parametrize(("frame", "encoded"), GOLDEN_FRAMES)
+def test_golden_frames(frame: Frame, encoded: str) -> None:
+    assert protocol.encode(frame) == bytes.fromhex(encoded)
+    assert protocol.decode(bytes.fromhex(encoded)[:-1]) == frame
+
+
+@pytest.mark.parametrize(("plain", "encoded"), GOLDEN_COBS)
+def test_golden_cobs(plain: bytes, encoded: str) -> None:
+    assert protocol.cobs_encode(plain) == bytes.fromhex(encoded)
+    assert protocol.cobs_decode(bytes.fromhex(encoded)) == plain
+
+
+@given(st.binary(max_size=2000))
+def test_cobs_has_no_zeros_and_comes_back(data: bytes) -> None:
+    encoded = protocol.cobs_encode(data)
+    assert b"\0" not in encoded
+    assert len(encoded) <= len(data) + 1 + len(data) // 254
+    assert protocol.cobs_decode(encoded) == data
+
+
+@given(st.lists(frames, max_size=5), st.integers(1, 50))
+def test_frames_come_back_however_the_stream_is_cut(sent: list[Frame], size: int) -> None:
+    stream = b"".join(map(protocol.encode, sent))
+    reader = FrameReader()
+    got = [frame for at in range(0, len(stream), size) for frame in reader.feed(stream[at : at + size])]
+    assert got == sent
+    assert reader.dropped == 0
+
+
+@given(frames, st.data())
+def test_a_flipped_bit_is_noticed(frame: Frame, data: st.DataObject) -> None:
+    encoded = bytearray(protocol.encode(frame)[:-1])
+    place = data.draw(st.integers(0, len(encoded) - 1))
+    encoded[place] ^= 1 << data.draw(st.integers(0, 7))
+    reader = FrameReader()
+    assert frame not in reader.feed(bytes(encoded) + b"\0")
+    assert reader.dropped >= 1
+
+
+@given(st.binary(max_size=600), frames)
+def test_a_delimiter_saves_a_frame_from_noise_before_it(noise: bytes, frame: Frame) -> None:
+    assert FrameReader().feed(noise + b"\0" + protocol.encode(frame))[-1] == frame
+
+
+def test_zeros_are_no_frame() -> None:
+    # Their CRC is 0, too, so it alone would let them pass; no version has the number 0.
+    with pytest.raises(BadFrame, match="zeros"):
+        protocol.decode(b"\x01" * 8)
+
+
+def test_noise_without_end_is_not_collected() -> None:
+    reader = FrameReader(largest=100)
+    for _ in range(50):
+        assert reader.feed(b"\x55" * 99) == []
+    assert len(reader._pending) <= 199
+    assert reader.feed(b"\0" + protocol.encode(Frame(1, 2))) == [Frame(1, 2)]
+
+
+@pytest.mark.parametrize(
+    "parse",
+    [
+        protocol.parse_hello,
+        protocol.parse_result,
+        protocol.parse_stats,
+        protocol.parse_error,
+        protocol.parse_fault,
+    ],
+)
+def test_payloads_cut_short_are_refused(parse) -> None:  # type: ignore[no-untyped-def]
+    hello = struct.pack("<HHHIIIIIII", *range(10)) + b"\x02ab\x01c\x00"
+    result = struct.pack("<IHIIH2i", 9, 2, 4, 5, 2, -1, 2**31 - 1)
+    whole = {
+        protocol.parse_hello: hello,
+        protocol.parse_result: result,
+        protocol.parse_stats: bytes(12),
+        protocol.parse_error: b"\x05\x00\x03abc",
+        protocol.parse_fault: bytes(36),
+    }[parse]
+    parse(whole)
+    for size in range(len(whole)):
+        with pytest.raises(BadFrame):
+            parse(whole[:size])
+
+
+def test_result() -> None:
+    payload = struct.pack("<IHIIH2i", 9, 2, 4, 5, 2, -1, 2**31 - 1)
+    assert protocol.parse_result(payload) == protocol.Result(9, (4, 5), (-1, 2**31 - 1))
+    with pytest.raises(BadFrame, match="2 layers and 2 outputs"):
+        protocol.parse_result(payload + b"\0")
+
+
+def test_hello() -> None:
+    payload = struct.pack("<HHHIIIIIII", *range(1, 11)) + b"\x05board\x04id42\x05timer"
+    hello = protocol.parse_hello(payload)
+    assert (hello.board, hello.build_id, hello.timer) == ("board", "id42", "timer")
+    assert (hello.free_sequence, hello.outputs, hello.layers) == (1, 2, 3)
+    assert (hello.largest_payload, hello.input_bytes, hello.timer_hz) == (4, 5, 6)
+    assert (hello.flash, hello.ram, hello.stack, hello.arena) == (7, 8, 9, 10)
+
+
+def test_a_fault_is_told_in_words() -> None:
+    fault = Fault(
+        3, pc=0x1234, lr=0x5679, xpsr=0x81000000, sp=0x20000F00, cfsr=0x8200, hfsr=1 << 30, mmfar=0, bfar=0xA0
+    )
+    assert "HardFault" in fault.describe()
+    assert "no memory where data was read" in fault.describe()
+    assert "address 0x000000a0" in fault.describe()
+    assert "pc=0x00001234" in fault.describe()
+    assert "overflow" not in fault.describe()
+    assert "stack overflow" in Fault(3, 0, 0, 0, 0x1FFFFFE0, 0, 0, 0, 0).describe()
