@@ -10,6 +10,7 @@ unexport PQK_DATA
 DEMO := demo/mini
 endif
 
+REPORT := build/demo
 PQK := .venv/bin/pqk-mcu --project $(DEMO)
 
 .PHONY: demo test lint clean
@@ -22,7 +23,7 @@ endif
 	$(PQK) build
 	$(PQK) flash
 	$(PQK) eval
-	$(PQK) report --output build/demo --open
+	$(PQK) report --output $(REPORT) --open
 
 test: lint
 	.venv/bin/python -m pytest

@@ -17,6 +17,8 @@ import soundfile
 from support import recordings
 from support.command import PROGRAM, pqk_mcu
 
+from pqk import boards, project
+
 CHECKOUT = Path(__file__).parents[2]
 WORDS = ["yes", "no", "stop", "go"]
 
@@ -175,6 +177,23 @@ def test_an_interrupted_training_goes_on(lights: Path, tmp_path: Path) -> None:
     for name in ("network.json", "weights.npz"):
         assert (built / name).read_bytes() == (expected / name).read_bytes()
     assert not list((root / "build" / "cache").glob("*checkpoint*"))
+
+
+def test_make_demo(lights: Path, tmp_path: Path) -> None:
+    """The README's first command, on the small project; set-up is what made this test run."""
+    variables = [f"DEMO={lights}", f"REPORT={tmp_path}", f"PQK_DATA={lights.parent / 'recordings'}"]
+    command = ["make", "--old-file=.venv/.demo", "demo", *variables]
+    result = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert json.loads((tmp_path / "report.json").read_text())["parity"]["different_logits"] == 0
+    assert (tmp_path / "report.html").is_file()
+
+
+@pytest.mark.parametrize("folder", ["speech-commands", "mini"])
+def test_demo_projects_are_valid(folder: str) -> None:
+    loaded = project.load(CHECKOUT / "demo" / folder)
+    assert loaded.board in boards.names()
+    assert loaded.compression == project.CompressionConfig()
 
 
 def test_a_wheel_works_elsewhere(lights: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import soundfile
 RATE = 16000
 
 
-def write(root: Path, words: Sequence[str], *, speakers: int = 24, noise_seconds: int = 30, seed: int = 0) -> Path:
+def write(root: Path, words: Sequence[str], *, speakers: int = 40, noise_seconds: int = 30, seed: int = 0) -> Path:
     """One clip per word and speaker, and background noise. Splits follow from the speakers' names."""
     rng = np.random.default_rng(seed)
     for index, word in enumerate(words):

@@ -87,7 +87,7 @@ def test_errors_with_a_project(tmp_path: Path) -> None:
 
 def test_a_wrong_setting_is_found_before_any_work(tmp_path: Path) -> None:
     root = project(tmp_path)
-    data = recordings.write(tmp_path / "data", ["yes", "no", "go"], speakers=12)
+    data = recordings.write(tmp_path / "data", ["yes", "no", "go"])
     for old, new, message in (
         ('arch = "res8-narrow"', 'arch = "res9-narrow"', "res8-narrow"),
         ('method = "pqk"', 'method = "pqc"', "pqk"),
