@@ -166,6 +166,7 @@ def _trained(project: Project, inputs: Features, report: Reporter) -> Path:
         return trained
     from pqk.train import run
 
+    run.check(project)
     if not reference.is_dir():
         run.train_float(project, inputs, reference, report=report.training)
     run.train_compressed(project, inputs, reference, trained, report=report.training)

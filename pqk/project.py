@@ -94,15 +94,15 @@ class CompressionConfig:
 class TrainingConfig:
     """How long and how the network is trained. The float reference gets phase1_epochs + phase2_epochs."""
 
-    phase1_epochs: int = 20
+    phase1_epochs: int = 22
     phase2_epochs: int = 10
-    batch_size: int = 64
-    learning_rate: float = 0.1
-    weight_decay: float = 1e-4
+    batch_size: int = 32
+    learning_rate: float = 0.06
+    weight_decay: float = 5e-4
     shift_ms: int = 100
-    noise_probability: float = 0.8
+    noise_probability: float = 0.5
     noise_level: float = 0.1
-    spec_augment: bool = True
+    spec_augment: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:

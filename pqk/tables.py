@@ -9,7 +9,7 @@ from rich.table import Table
 from pqk import boards as board_files
 from pqk.boards import Board
 
-WIDTH = 110
+WIDTH = 160
 
 
 def boards() -> str:

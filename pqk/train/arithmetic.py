@@ -14,6 +14,11 @@ def own_weight(layer: Convolution | Classifier) -> Tensor:
     return layer.weight
 
 
+def own_bias(layer: Classifier) -> Tensor:
+    """The layer's bias as it is."""
+    return layer.bias
+
+
 def own_norm(layer: Convolution) -> nn.Module:
     """The layer's own batch normalisation."""
     return layer.norm
@@ -29,13 +34,14 @@ def unchanged(stream: str, x: Tensor) -> Tensor:
 class RealArithmetic:
     """`Arithmetic` on float tensors; see `pqk.train.networks.layers.Arithmetic` for the shapes.
 
-    weight: the effective weight of a layer. norm: the batch normalisation of a convolution.
+    weight, bias: the effective ones of a layer. norm: the batch normalisation of a convolution.
     activation: what becomes of an activation of a stream, after ReLU and pool, and after a sum.
     """
 
     weight: Callable[[Convolution | Classifier], Tensor] = own_weight
     norm: Callable[[Convolution], nn.Module] = own_norm
     activation: Callable[[str, Tensor], Tensor] = unchanged
+    bias: Callable[[Classifier], Tensor] = own_bias
 
     def convolution(self, layer: Convolution, x: Tensor) -> Tensor:
         """Convolution, normalisation, ReLU, average pool."""
@@ -54,7 +60,7 @@ class RealArithmetic:
 
     def classify(self, layer: Classifier, x: Tensor) -> Tensor:
         """Logits."""
-        return F.linear(x, self.weight(layer), layer.bias)
+        return F.linear(x, self.weight(layer), self.bias(layer))
 
 
 FLOAT = RealArithmetic()

@@ -26,7 +26,10 @@ EVALUATION_BATCH = 128
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a training stands. `step` of `steps` in `epoch` of `epochs` (both from 0); `metrics` of the last epoch."""
+    """Where a training stands: `step` steps of `steps` are done in `epoch` (from 0) of `epochs`.
+
+    `metrics` is the history's entry of the epoch before, empty in the first one.
+    """
 
     stage: str
     epoch: int
@@ -118,9 +121,9 @@ def make_optimizer(module: nn.Module, config: TrainingConfig) -> torch.optim.Opt
 
 
 def learning_rate(config: TrainingConfig, epoch: float) -> float:
-    """Linear warm-up over the first epoch, then half a cosine down to 0 at the end of the last one."""
+    """The rate at a fractional `epoch`: a linear warm-up, then half a cosine down to 0 at the end of the last epoch."""
     if epoch < WARM_UP:
-        return config.learning_rate * (epoch + 1 / 128) / (WARM_UP + 1 / 128)
+        return config.learning_rate * max(epoch / WARM_UP, 0.01)
     return config.learning_rate * 0.5 * (1 + math.cos(math.pi * (epoch - WARM_UP) / (config.epochs - WARM_UP)))
 
 

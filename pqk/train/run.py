@@ -8,7 +8,7 @@ import dataclasses
 import json
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -23,13 +23,20 @@ from pqk.train import checkpoint, networks
 from pqk.train.augment import Augmenter, TrainingData
 from pqk.train.integer import InputFormat, to_ir
 from pqk.train.loop import Held, Progress, Report, accuracy, fit, predict
-from pqk.train.methods import Float, Method, find_compression
+from pqk.train.methods import Compression, Float, Method, find_compression
 
-__all__ = ["Progress", "train_compressed", "train_float"]
+__all__ = ["Progress", "check", "train_compressed", "train_float"]
 
 SCHEMA = 1
 RECORD = "training.json"
 HELD_SPLITS = ("validation", "testing")
+
+M = TypeVar("M", bound=Method)
+
+
+def check(project: Project) -> None:
+    """Raise ProjectError where network and compression cannot be trained as `project` says; takes no time."""
+    _make(find_compression(project.compression.method), project, FrontEnd(project.front_end), len(project.classes))
 
 
 def train_float(project: Project, features: Features, out_dir: Path, *, report: Report) -> None:
@@ -84,8 +91,8 @@ def train_compressed(project: Project, features: Features, float_dir: Path, out_
 
 
 @dataclasses.dataclass(frozen=True)
-class _Outcome:
-    method: Method
+class _Outcome(Generic[M]):
+    method: M
     history: list[dict[str, float]]
     predictions: dict[str, npt.NDArray[np.int64]]
     """By held split."""
@@ -93,13 +100,17 @@ class _Outcome:
     """By held split."""
 
 
-def _train(kind: type[Method], project: Project, features: Features, out_dir: Path, report: Report) -> _Outcome:
-    torch.use_deterministic_algorithms(True)
+def _make(kind: type[M], project: Project, front_end: FrontEnd, classes: int) -> M:
     torch.manual_seed(project.training.seed)
-    front_end = FrontEnd(features.front_end)
     source = InputFormat((1, front_end.frames, front_end.bands), front_end.dtype, front_end.scale)
-    network = networks.make(project.network.arch, len(features.classes))
-    method = kind(network, source, project.compression, project.training)
+    network = networks.make(project.network.arch, classes)
+    return kind(network, source, project.compression, project.training)
+
+
+def _train(kind: type[M], project: Project, features: Features, out_dir: Path, report: Report) -> _Outcome[M]:
+    torch.use_deterministic_algorithms(True)
+    front_end = FrontEnd(features.front_end)
+    method = _make(kind, project, front_end, len(features.classes))
     held = {split: Held(*features.subset(split)[:2]) for split in HELD_SPLITS}
     history = fit(
         method,
@@ -124,7 +135,7 @@ def _training_data(features: Features, frames: int) -> TrainingData:
 
 
 def _stage(kind: type[Method], project: Project) -> str:
-    return project.compression.method if kind.deployable else "float"
+    return project.compression.method if issubclass(kind, Compression) else "float"
 
 
 def _key(kind: type[Method], project: Project, features: Features) -> str:
@@ -134,7 +145,7 @@ def _key(kind: type[Method], project: Project, features: Features) -> str:
         "stage": _stage(kind, project),
         "network": as_plain(project.network),
         "training": as_plain(project.training),
-        "compression": as_plain(project.compression) if kind.deployable else None,
+        "compression": as_plain(project.compression) if issubclass(kind, Compression) else None,
         "front_end": as_plain(features.front_end),
         "classes": features.classes,
         "data": features.fingerprint,

@@ -2,19 +2,19 @@
 
 from pqk.errors import ProjectError
 from pqk.train.methods.float_ import Float
-from pqk.train.methods.method import Method
+from pqk.train.methods.method import Compression, Method
 from pqk.train.methods.pqk import Pqk
 from pqk.train.registry import find
 
-__all__ = ["METHODS", "Float", "Method", "find_compression"]
+__all__ = ["METHODS", "Compression", "Float", "Method", "find_compression"]
 
 METHODS: dict[str, type[Method]] = {"float": Float, "pqk": Pqk}
 
 
-def find_compression(name: str) -> type[Method]:
+def find_compression(name: str) -> type[Compression]:
     """The method called `name`. Raises ProjectError unless it is known and its result can run on a device."""
     method = find(METHODS, "compression.method", name)
-    if not method.deployable:
-        choices = ", ".join(key for key, value in METHODS.items() if value.deployable)
+    if not issubclass(method, Compression):
+        choices = ", ".join(key for key, value in METHODS.items() if issubclass(value, Compression))
         raise ProjectError(f"compression.method = {name!r} makes no network for a device", f"choose: {choices}")
     return method

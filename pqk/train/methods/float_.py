@@ -11,8 +11,6 @@ from pqk.train.methods.method import Method
 class Float(Method):
     """Cross-entropy on the float network."""
 
-    deployable = False
-
     def loss(self, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """See `Method.loss`."""
         logits = self.network.interpret(FLOAT, x)

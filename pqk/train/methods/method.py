@@ -1,20 +1,17 @@
 """What the training loop asks of a method."""
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
 
 from torch import Tensor, nn
 
 from pqk.project import CompressionConfig, TrainingConfig
+from pqk.train import integer
 from pqk.train.integer import InputFormat, Integers
 from pqk.train.networks.layers import Network
 
 
 class Method(nn.Module, ABC):
     """A way to train a network. Its state (network, masks, ranges) is its `state_dict`; it draws no random numbers."""
-
-    deployable: ClassVar[bool]
-    """Whether the result is a network of integers."""
 
     def __init__(
         self, network: Network, source: InputFormat, compression: CompressionConfig, training: TrainingConfig
@@ -41,6 +38,14 @@ class Method(nn.Module, ABC):
         """What the history should say about the epoch beside loss and accuracy."""
         return {}
 
+
+class Compression(Method):
+    """A method whose result is a network of integers, which can run on a device."""
+
+    @abstractmethod
     def integers(self) -> Integers:
-        """The delivered integers, for methods that are `deployable`."""
-        raise NotImplementedError(f"{type(self).__name__} delivers no integers")
+        """The integers of the network as it is delivered."""
+
+    def predict(self, x: Tensor) -> Tensor:
+        """Exact integer logits; see `pqk.train.integer`."""
+        return integer.logits(self.network, self.integers(), x)

@@ -18,7 +18,7 @@ from pqk.project import CompressionConfig, TrainingConfig
 from pqk.train import integer
 from pqk.train.arithmetic import RealArithmetic
 from pqk.train.integer import InputFormat, Integers, Quantization
-from pqk.train.methods.method import Method
+from pqk.train.methods.method import Compression
 from pqk.train.networks.layers import Classifier, Convolution, Network
 from pqk.train.quantize import ActivationQuantizer, QuantizedWeight, quantize_weight, straight_through
 
@@ -26,10 +26,8 @@ MASK_PERIOD = 16  # iterations between two choices of the mask
 RAMP = 0.6  # share of phase 1 in which sparsity grows
 
 
-class Pqk(Method):
+class Pqk(Compression):
     """See the module. Convolutions are pruned under one threshold; the classifier stays dense but counts as weights."""
-
-    deployable = True
 
     def __init__(
         self, network: Network, source: InputFormat, compression: CompressionConfig, training: TrainingConfig
@@ -59,10 +57,12 @@ class Pqk(Method):
                 self.teacher_norms[layer.name].load_state_dict(layer.norm.state_dict())
 
     def begin_step(self, iteration: int, per_epoch: int) -> None:
-        """In phase 1, choose the mask anew every few iterations."""
-        if self.phase == 1 and iteration % MASK_PERIOD == 0:
+        """In phase 1, choose the mask anew every few iterations; its last epoch has the full sparsity however short."""
+        last_epoch = (self.schedule.phase1_epochs - 1) * per_epoch
+        if self.phase == 1 and (iteration % MASK_PERIOD == 0 or iteration == last_epoch):
             ramp = max(1, int(RAMP * self.schedule.phase1_epochs * per_epoch) - MASK_PERIOD)
-            self.prune(round(self.zeros * cubic_ramp(iteration / ramp)))
+            share = 1.0 if iteration >= last_epoch else cubic_ramp(iteration / ramp)
+            self.prune(round(self.zeros * share))
 
     @torch.no_grad()
     def prune(self, zeros: int) -> None:
@@ -96,7 +96,8 @@ class Pqk(Method):
 
     def teacher_logits(self, x: Tensor) -> Tensor:
         """The student's weights and the pruned-away ones together, with float activations."""
-        return self.network.interpret(RealArithmetic(self._teacher_weight, self._teacher_norm), x)
+        teacher = RealArithmetic(self._teacher_weight, self._teacher_norm, bias=_constant_bias)
+        return self.network.interpret(teacher, x)
 
     def _distillation(self, student: Tensor, teacher: Tensor) -> Tensor:
         heat = self.compression.temperature
@@ -133,10 +134,6 @@ class Pqk(Method):
         quantized: Tensor = self.quantizers[stream](x)
         return quantized
 
-    def predict(self, x: Tensor) -> Tensor:
-        """Integer logits of the student; see `pqk.train.integer`."""
-        return integer.logits(self.network, self.integers(), x)
-
     def integers(self) -> Integers:
         """The student's integers."""
         quantization = Quantization(
@@ -151,6 +148,11 @@ class Pqk(Method):
         """Phase, and the share of masked weights among all weights of the network."""
         zeros = sum(int((self.mask(layer) == 0).sum()) for layer in self.network.convolutions())
         return {"phase": self.phase, "sparsity": zeros / self.network.weight_count()}
+
+
+def _constant_bias(layer: Classifier) -> Tensor:
+    """The classifier is the student's: the teacher uses it and does not train it."""
+    return layer.bias.detach()
 
 
 def cubic_ramp(progress: float) -> float:
