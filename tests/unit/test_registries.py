@@ -1,0 +1,34 @@
+"""A file that is in no registry would never be used: folders and registries agree."""
+
+from pathlib import Path
+
+import pytest
+from pqk_codegen import assets as codegen_assets
+from pqk_codegen import kernels, ops
+
+from pqk import assets, boards, runners
+
+REGISTRIES = {
+    "ops": (ops, ops.OPS.values(), set()),
+    "kernels": (kernels, [type(kernel) for kernel in kernels.KERNELS], {"base", "geometry"}),
+    "runners": (runners, [type(runner) for runner in runners.RUNNERS.values()], set()),
+}
+
+
+@pytest.mark.parametrize("name", REGISTRIES)
+def test_every_file_is_registered(name: str) -> None:
+    package, registered, helpers = REGISTRIES[name]
+    files = {path.stem for path in Path(str(package.__file__)).parent.glob("*.py")} - {"__init__"} - helpers
+    assert files == {kind.__module__.rpartition(".")[2] for kind in registered}
+
+
+def test_names_are_unique_and_lead_to_c_files() -> None:
+    names = [kernel.name for kernel in kernels.KERNELS]
+    assert len(set(names)) == len(names)
+    sources = {path.stem for path in codegen_assets.directory("kernels").glob("*.c")}
+    assert {name.rstrip("0123456789") if name not in sources else name for name in names} == sources
+
+
+def test_every_board_loads_and_is_called_like_its_file() -> None:
+    files = {path.stem for path in assets.directory("boards").glob("*.toml")}
+    assert files == set(boards.names()) == {boards.load(name).name for name in boards.names()}
