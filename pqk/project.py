@@ -283,7 +283,7 @@ low_hz = {front.low_hz}
 high_hz = {front.high_hz}
 
 [network]
-arch = {json.dumps(network.arch)}       # or "res8": better and about 5 times the work
+arch = {json.dumps(network.arch)}       # or "res8": larger, about 5 times the work
 
 [compression]
 method = {json.dumps(compression.method)}              # pruned, quantised, distilled from itself

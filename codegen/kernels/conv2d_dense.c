@@ -11,12 +11,7 @@ PQK_INLINE void dot4(const void *weights, const uint8_t *window, uint32_t step, 
                      int32_t sums[4]) {
     const row_t *row = weights;
     for (uint32_t t = 0; t < row->count; t++) {
-        const uint8_t *tap = window + row->taps[t];
-        const int32_t weight = row->weight[t];
-        sums[0] += weight * pqk_element(tap[0], is_signed);
-        sums[1] += weight * pqk_element(tap[step], is_signed);
-        sums[2] += weight * pqk_element(tap[2 * step], is_signed);
-        sums[3] += weight * pqk_element(tap[3 * step], is_signed);
+        pqk_multiply4(window + row->taps[t], step, row->weight[t], is_signed, sums);
     }
 }
 

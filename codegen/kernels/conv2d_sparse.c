@@ -7,21 +7,13 @@ typedef struct {
     const uint32_t *taps;
 } stream_t;
 
-PQK_INLINE void multiply4(const uint8_t *tap, uint32_t step, int32_t weight, int is_signed,
-                          int32_t sums[4]) {
-    sums[0] += weight * pqk_element(tap[0], is_signed);
-    sums[1] += weight * pqk_element(tap[step], is_signed);
-    sums[2] += weight * pqk_element(tap[2 * step], is_signed);
-    sums[3] += weight * pqk_element(tap[3 * step], is_signed);
-}
-
 PQK_INLINE void dot4_nibbles(const void *weights, const uint8_t *window, uint32_t step,
                              int is_signed, int32_t sums[4]) {
     const stream_t *stream = weights;
     const uint32_t *tap = stream->taps;
     for (const uint8_t *entry = stream->entry; entry < stream->end; entry++) {
         tap += *entry >> 4;
-        multiply4(window + *tap++, step, (int32_t)((*entry & 15u) ^ 8u) - 8, is_signed, sums);
+        pqk_multiply4(window + *tap++, step, (int32_t)((*entry & 15u) ^ 8u) - 8, is_signed, sums);
     }
 }
 
@@ -31,7 +23,7 @@ PQK_INLINE void dot4_bytes(const void *weights, const uint8_t *window, uint32_t 
     const uint32_t *tap = stream->taps;
     for (const uint8_t *entry = stream->entry; entry < stream->end; entry += 2) {
         tap += entry[0];
-        multiply4(window + *tap++, step, pqk_element(entry[1], 1), is_signed, sums);
+        pqk_multiply4(window + *tap++, step, pqk_element(entry[1], 1), is_signed, sums);
     }
 }
 

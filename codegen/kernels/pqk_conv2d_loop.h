@@ -11,6 +11,15 @@
 typedef void (*pqk_dot4_t)(const void *weights, const uint8_t *window, uint32_t step,
                            int32_t sums[4]);
 
+/* One weight at the same tap of four windows. */
+PQK_INLINE void pqk_multiply4(const uint8_t *tap, uint32_t step, int32_t weight, int is_signed,
+                              int32_t sums[4]) {
+    sums[0] += weight * pqk_element(tap[0], is_signed);
+    sums[1] += weight * pqk_element(tap[step], is_signed);
+    sums[2] += weight * pqk_element(tap[2 * step], is_signed);
+    sums[3] += weight * pqk_element(tap[3 * step], is_signed);
+}
+
 /* Four neighbouring outputs: sums[i] = sum over the pool window of max(bias + dot, 0). */
 PQK_INLINE void pqk_conv2d_tile(const pqk_conv2d_t *layer, const uint8_t *window, uint32_t step,
                                 int32_t bias, pqk_dot4_t dot, const void *weights,
