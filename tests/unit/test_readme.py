@@ -1,0 +1,28 @@
+"""The README speaks of files and commands that exist. The commands are run by tests/device/test_end_to_end.py."""
+
+import re
+from pathlib import Path
+
+from pqk.cli import cli
+
+CHECKOUT = Path(__file__).parents[2]
+TEXT = (CHECKOUT / "README.md").read_text(encoding="utf-8")
+FOLDERS = "pqk|codegen|firmware|boards|tests|docs|demo"
+
+
+def test_every_path_exists() -> None:
+    paths = set(re.findall(rf"(?<![\w/])(?:{FOLDERS})/[\w./-]*\w", TEXT))
+    assert len(paths) > 10
+    assert [path for path in sorted(paths) if not (CHECKOUT / path).exists()] == []
+
+
+def test_every_command_exists() -> None:
+    named = set(re.findall(r"pqk-mcu ([a-z]+)\b", TEXT))
+    assert named == set(cli.commands)
+
+
+def test_every_make_target_exists() -> None:
+    makefile = (CHECKOUT / "Makefile").read_text()
+    targets = set(re.findall(r"^make (\w+)", TEXT, re.M))
+    assert targets == {"demo", "test"}
+    assert all(re.search(rf"^{target}:", makefile, re.M) for target in targets)
