@@ -113,7 +113,8 @@ def _fetch(url: str, target: Path, progress: Progress, sha256: str | None = None
     except urllib.error.HTTPError as error:
         raise _RefusedError(f"cannot download {url}: the server says {error.code} {error.reason}") from error
     except (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError) as error:
-        raise _RefusedError(f"cannot download {url}: {error!r}") from error
+        reason = getattr(error, "reason", error)  # URLError wraps what really happened
+        raise _RefusedError(f"cannot download {url}: {str(reason) or type(reason).__name__}") from error
     if max(done, total) > MOST_BYTES:
         raise _RefusedError(f"{url} is larger than {MOST_BYTES} bytes")
     if total and done != total:
