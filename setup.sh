@@ -13,7 +13,8 @@ need arm-none-eabi-gcc gcc-arm-none-eabi
 need qemu-system-arm qemu-system-arm
 python3 -c "import ensurepip, venv" 2>/dev/null || missing="$missing python3-venv"
 if [ "${1:-demo}" = test ]; then
-    need gcc gcc
+    # A compiler without the C library's headers (Debian only recommends them) is not enough.
+    echo '#include <stdio.h>' | gcc -E - >/dev/null 2>&1 || missing="$missing gcc libc6-dev"
     need clang-format clang-format
     need chromium chromium
 fi
