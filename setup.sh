@@ -16,7 +16,9 @@ if [ "${1:-demo}" = test ]; then
     # A compiler without the C library's headers (Debian only recommends them) is not enough.
     echo '#include <stdio.h>' | gcc -E - >/dev/null 2>&1 || missing="$missing gcc libc6-dev"
     need clang-format clang-format
-    need chromium chromium
+    browser=chromium
+    grep -qs '^ID=ubuntu' /etc/os-release && browser=chromium-browser # its name for the same program
+    command -v chromium-browser >/dev/null 2>&1 || command -v google-chrome >/dev/null 2>&1 || need chromium "$browser"
 fi
 
 if [ -n "$missing" ]; then
