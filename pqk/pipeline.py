@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 PACKAGE = Path(__file__).parent
 CODEGEN = Path(store.__file__).parent
 RECORD = "build.json"
+FIRMWARE = "firmware"
+BUILD_ID = "build_id"
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class Build:
     @property
     def elf(self) -> Path:
         """The firmware."""
-        return self.directory / "firmware" / "firmware.elf"
+        return self.directory / FIRMWARE / "firmware.elf"
 
 
 def board_directory(project: Project, board_name: str) -> Path:
@@ -82,11 +84,11 @@ def build(project: Project, board: Board, *, data: Path | None, report: Reporter
     directory = board_directory(project, board.name)
     with tempfile.TemporaryDirectory() as generated:
         build_id = generate(plan, Path(generated), salt=_salt(board))
-        fresh = _recorded_id(directory) != build_id
+        fresh = _compiled_id(directory / FIRMWARE) != build_id
         if fresh:
             report.note(f"compiling for {board.title}")
-            _compile(board, Path(generated), directory)
-    sizes = json.loads((directory / "firmware" / "sizes.json").read_text())
+            _compile(board, Path(generated), build_id, directory / FIRMWARE)
+    sizes = json.loads((directory / FIRMWARE / "sizes.json").read_text())
     record = _record(project, network, plan, build_id, sizes)
     record["features"] = _features_key(project, inputs.fingerprint)
     _keep(directory, trained, dataset.root, inputs, record)
@@ -117,7 +119,7 @@ def features_directory(project: Project, built: Build) -> Path:
     Raises:
         ProjectError: they were deleted.
     """
-    directory = project.build_dir / "cache" / f"features-{built.record['features']}"
+    directory = _cache(project, "features", built.record["features"])
     if not directory.is_dir():
         raise ProjectError(f"the features of the last build are gone from {directory}", "pqk-mcu build")
     return directory
@@ -199,15 +201,17 @@ def _salt(board: Board) -> str:
     )
 
 
-def _compile(board: Board, generated: Path, directory: Path) -> None:
-    with atomic_directory(directory / "firmware") as out:
+def _compile(board: Board, generated: Path, build_id: str, directory: Path) -> None:
+    with atomic_directory(directory) as out:
         shutil.copytree(generated, out / "generated")
         firmware.compile_firmware(board, out / "generated", out)
+        (out / BUILD_ID).write_text(build_id)
 
 
-def _recorded_id(directory: Path) -> str | None:
-    path = directory / RECORD
-    return str(json.loads(path.read_text())["id"]) if path.is_file() else None
+def _compiled_id(directory: Path) -> str | None:
+    """Build id of the firmware in `directory`; the two appear in one rename, so it cannot be another's."""
+    path = directory / BUILD_ID
+    return path.read_text() if path.is_file() else None
 
 
 def _record(

@@ -106,6 +106,18 @@ def test_with_nothing_changed_build_is_quick(lights: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in (lights / "build" / "cache").glob("*-*")} == before
 
 
+def test_deleted_firmware_is_compiled_again(lights: Path, tmp_path: Path) -> None:
+    root = tmp_path / "copy"
+    shutil.copytree(lights, root)
+    firmware = root / "build" / "mps2-an386" / "firmware"
+    before = (firmware / "firmware.bin").read_bytes()
+    shutil.rmtree(firmware)
+    outcome = pqk_mcu("build", "--data", str(lights.parent / "recordings"), cwd=root)
+    assert outcome.code == 0, outcome.err
+    assert "built" in outcome.out
+    assert (firmware / "firmware.bin").read_bytes() == before
+
+
 def test_another_board_retrains_nothing(lights: Path, tmp_path: Path) -> None:
     text = (CHECKOUT / "boards" / "mps2-an386.toml").read_text()
     (tmp_path / "bench.toml").write_text(text.replace('name = "mps2-an386"', 'name = "bench"'))
