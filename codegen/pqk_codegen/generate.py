@@ -12,7 +12,7 @@ from pqk_codegen.ir import Array
 from pqk_codegen.layout import Buffer
 from pqk_codegen.plan import Plan
 
-HEADERS = ("pqk_arithmetic.h", "pqk_conv2d_loop.h", "pqk_kernels.h")
+HEADERS = ("pqk_arithmetic.h", "pqk_conv2d_loop.h", "pqk_kernels.h", "pqk_lanes.h")
 BUILD_ID = "@BUILD_ID@"
 
 
@@ -60,7 +60,7 @@ def _rows(values: Array, width: int = 16) -> Iterator[str]:
 
 def _context(plan: Plan) -> dict[str, Any]:
     network = plan.network
-    source = plan.buffers[network.input]
+    source = plan.input
     return {
         "network": network,
         "plan": plan,
@@ -68,7 +68,7 @@ def _context(plan: Plan) -> dict[str, Any]:
         "planes": source.layout,
         "input": source,
         "input_bytes": network.tensors[network.input].elements,
-        "logits": plan.buffers[network.output],
+        "logits": plan.output,
         "memory_map": sorted(plan.buffers.values(), key=_map_order),
         "labels": [c_string(name) for name in network.classes],
     }

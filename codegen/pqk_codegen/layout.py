@@ -1,10 +1,7 @@
-"""How activations lie in memory: planes with a shared halo of zeros, and the arena that holds them all."""
+"""How activations lie in memory: as bytes, as pairs of lanes, as vectors; and the arena that holds them all."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-
-from pqk_codegen.ir import Network, Tensor
-from pqk_codegen.ops import Conv2d
 
 ALIGNMENT = 4  # 32-bit vectors live in the same arena
 
@@ -54,6 +51,57 @@ class Planes:
 
 
 @dataclass(frozen=True)
+class Lanes:
+    """Two elements a 32-bit word, `rows` rows apart, so that one multiplication serves both.
+
+    Word (l, j) of a plane is x[l - top, j - left] + x[l - top + rows, j - left] * 2**shift, with 0 for elements outside
+    the tensor. Columns left and right of the tensor are shared between lines as in `Planes`; the lines above and below
+    the first `rows` are not empty but repeat the other half's edge. Every tap of a convolution is thus a constant
+    distance in words, whatever the row.
+
+    With a stride, a channel has stride[0] * stride[1] planes, one for each phase (py, px):
+    word (l, j) then stands for x[l * stride[0] + py - top, ...], and the lanes are rows * stride[0] rows apart.
+    """
+
+    channels: int
+    height: int
+    width: int
+    rows: int
+    shift: int
+    top: int
+    left: int
+    lines: int
+    row: int
+    """Words from one line to the next."""
+    stride: tuple[int, int] = (1, 1)
+
+    @property
+    def plane(self) -> int:
+        """Words from one plane to the next. The last line needs its right halo to itself."""
+        return self.lines * self.row + self.left
+
+    @property
+    def origin(self) -> int:
+        """Words from a plane's start to element (0, 0)."""
+        return self.top * self.row + self.left
+
+    @property
+    def words(self) -> int:
+        """Words from element (0, 0) to the last one of the first half, halo columns between them included."""
+        return (self.rows - 1) * self.row + self.width
+
+    @property
+    def planes(self) -> int:
+        """Number of planes."""
+        return self.channels * self.stride[0] * self.stride[1]
+
+    @property
+    def size(self) -> int:
+        """Bytes of the buffer."""
+        return 4 * self.planes * self.plane
+
+
+@dataclass(frozen=True)
 class Vector:
     """32-bit numbers in a row."""
 
@@ -65,14 +113,14 @@ class Vector:
         return 4 * self.length
 
 
-Layout = Planes | Vector
+Layout = Planes | Lanes | Vector
 
 
 @dataclass(frozen=True)
 class Buffer:
-    """Where a tensor lies in the arena, and from which to which operation it is needed (-1: before the first)."""
+    """Where a stored tensor lies in the arena, and from which to which step it is needed (-1: before the first)."""
 
-    tensor: str
+    name: str
     layout: Layout
     offset: int
     first: int
@@ -84,48 +132,23 @@ class Buffer:
         return self.offset + self.layout.size
 
 
-def layouts(network: Network) -> dict[str, Layout]:
-    """A layout for every tensor: planes padded for the widest of their readers, vectors as they are."""
-    return {name: _layout(network, tensor) for name, tensor in network.tensors.items()}
-
-
-def _layout(network: Network, tensor: Tensor) -> Layout:
-    if len(tensor.shape) == 1:
-        return Vector(tensor.shape[0])
-    readers = [op.padding for op in network.ops if isinstance(op, Conv2d) and tensor.name in op.inputs]
-    top, left, bottom, right = (max(sides) for sides in zip(*readers, (0, 0, 0, 0), strict=True))
-    channels, height, width = tensor.shape
-    return Planes(channels, height, width, top, left, bottom, right)
-
-
-def plan_arena(network: Network, shapes: Mapping[str, Layout]) -> dict[str, Buffer]:
-    """Place every tensor in one arena so that no two that are needed at the same time overlap.
+def plan_arena(layouts: Mapping[str, Layout], lifetimes: Mapping[str, tuple[int, int]]) -> dict[str, Buffer]:
+    """Place every buffer in one arena so that no two that are needed at the same time overlap.
 
     The largest buffers are placed first, each at the lowest offset that is free while it lives: the rule that
     TensorFlow Lite's arena planner uses as well.
     """
-    lifetimes = _lifetimes(network)
     placed: dict[str, Buffer] = {}
-    for name in sorted(network.tensors, key=lambda name: (-shapes[name].size, lifetimes[name])):
+    for name in sorted(layouts, key=lambda name: (-layouts[name].size, lifetimes[name])):
         first, last = lifetimes[name]
         rivals = [other for other in placed.values() if other.first <= last and first <= other.last]
-        placed[name] = Buffer(name, shapes[name], _lowest_gap(shapes[name].size, rivals), first, last)
+        placed[name] = Buffer(name, layouts[name], _lowest_gap(layouts[name].size, rivals), first, last)
     return placed
 
 
-def arena_size(buffers: Mapping[str, Buffer]) -> int:
+def arena_size(buffers: Iterable[Buffer]) -> int:
     """Bytes of the arena: the exact peak."""
-    return _align(max(buffer.end for buffer in buffers.values()))
-
-
-def _lifetimes(network: Network) -> dict[str, tuple[int, int]]:
-    """First and last operation that needs each tensor. The input is there before the first, the output stays."""
-    first, last = {network.input: -1}, {network.input: -1}
-    for index, op in enumerate(network.ops):
-        first[op.output] = last[op.output] = index
-        last |= dict.fromkeys(op.inputs, index)
-    last[network.output] = len(network.ops)
-    return {name: (first[name], last[name]) for name in network.tensors}
+    return _align(max(buffer.end for buffer in buffers))
 
 
 def _lowest_gap(size: int, rivals: list[Buffer]) -> int:

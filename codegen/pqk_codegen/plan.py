@@ -1,11 +1,15 @@
 """From a network to everything the C will say: kernels, tables, arena, calls. Decided here, printed by `generate`."""
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from pqk_codegen import choice
+from pqk_codegen.choice import Objective
+from pqk_codegen.cycles import Cost
 from pqk_codegen.ir import Network
-from pqk_codegen.kernels import Invocation, Kernel, Site, Table, choose
-from pqk_codegen.layout import Buffer, Planes, arena_size, layouts, plan_arena
+from pqk_codegen.kernels.base import Table
+from pqk_codegen.layout import Buffer, Planes, Vector, arena_size, plan_arena
+from pqk_codegen.storage import Program, Step
 
 PREFIX = "pqk_w_"  # of every constant in flash; the build finds the weights' share of flash by it
 
@@ -20,20 +24,25 @@ class PlacedTable:
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """One operation, resolved."""
+    """One step, resolved: an operation, or a conversion between two layouts (`op` is "convert")."""
 
     name: str
     op: str
     kernel: str
+    plain: bool
+    """Whether the kernel is plain C."""
     function: str
     structure: str | None
     symbol: str
     fields: tuple[tuple[str, str], ...]
     tables: tuple[PlacedTable, ...]
     """Tables first used by this layer; those shared with an earlier layer stand there."""
+    assembly: str
     arguments: tuple[str, ...]
     clear: Buffer | None
     """Output buffer whose halo must be zeroed before the call."""
+    cost: Cost
+    """Estimate of one call."""
     macs: int
     nonzero_macs: int
     weights: int
@@ -53,6 +62,8 @@ class Plan:
     core: str
     layers: tuple[Layer, ...]
     buffers: dict[str, Buffer]
+    input: Buffer
+    output: Buffer
     arena: int
     """Bytes of the arena."""
     sources: tuple[str, ...]
@@ -63,61 +74,91 @@ class Plan:
         """Bytes of all tables."""
         return sum(layer.flash for layer in self.layers)
 
+    @property
+    def cost(self) -> Cost:
+        """Estimate of an inference."""
+        return sum((layer.cost for layer in self.layers), Cost(0, 0))
 
-def plan(network: Network, core: str, cost: Callable[[Invocation], int] = lambda call: call.flash) -> Plan:
+
+def plan(
+    network: Network, core: str, objective: Objective | None = None, forced: Mapping[str, str] | None = None
+) -> Plan:
     """Choose a kernel for every operation, lay out and place every tensor, and name every table.
+
+    Args:
+        network: what to run.
+        core: processor, e.g. `cortex-m4`; `host` for the plain-C twins of all kernels.
+        objective: what to minimise; by default instructions.
+        forced: kernels that are given, by operation.
 
     Raises:
         IrError: no kernel supports an operation on this core.
+        FlashLimitError: the objective's flash limit cannot be met.
     """
-    shapes = layouts(network)
-    sites = [Site(op, *network.op_tensors(op), shapes, core) for op in network.ops]
-    chosen = [choose(site, cost) for site in sites]
-    buffers = plan_arena(network, shapes)
+    program = choice.choose(network, core, objective or Objective(), forced)
+    return place(program, core)
+
+
+def place(program: Program, core: str) -> Plan:
+    """Put the buffers of `program` into one arena and name its tables."""
+    buffers = plan_arena(program.layouts, program.lifetimes())
     symbols: dict[tuple[str, bytes], str] = {}
-    layers = tuple(
-        _layer(site, kernel, call, buffers, symbols) for site, (kernel, call) in zip(sites, chosen, strict=True)
+    layers = tuple(_layer(program, step, buffers, symbols) for step in program.steps)
+    sources = sorted({source for step in program.steps for source in step.invocation.sources})
+    return Plan(
+        program.network,
+        core,
+        layers,
+        buffers,
+        buffers[program.input],
+        buffers[program.output],
+        arena_size(buffers.values()),
+        tuple(sources),
     )
-    sources = sorted({source for _, call in chosen for source in call.sources})
-    return Plan(network, core, layers, buffers, arena_size(buffers), tuple(sources))
 
 
-def _layer(
-    site: Site, kernel: Kernel, call: Invocation, buffers: dict[str, Buffer], symbols: dict[tuple[str, bytes], str]
-) -> Layer:
-    op = site.op
+def _layer(program: Program, step: Step, buffers: dict[str, Buffer], symbols: dict[tuple[str, bytes], str]) -> Layer:
+    call, op = step.invocation, step.op
     fresh: list[PlacedTable] = []
     names: dict[str, str] = {}
     for table in call.tables:
         symbol = symbols.get(table.key)
         if symbol is None:
-            symbol = symbols[table.key] = f"{PREFIX}{op.name}_{table.role}"
+            symbol = symbols[table.key] = f"{PREFIX}{step.name}_{table.role}"
             fresh.append(PlacedTable(symbol, table))
         names[table.role] = symbol
-    values = op.weight_values
-    output = buffers[site.output.name]
+    values = op.weight_values if op else None
+    tensors = program.network.op_tensors(op) if op else None
+    output = buffers[step.writes]
     needs_clearing = isinstance(output.layout, Planes) and output.layout.has_halo
     return Layer(
-        name=op.name,
-        op=op.kind,
-        kernel=kernel.name,
+        name=step.name,
+        op=op.kind if op else "convert",
+        kernel=call.kernel,
+        plain=step.plain,
         function=call.function,
         structure=call.structure,
-        symbol=f"{PREFIX}{op.name}",
+        symbol=f"{PREFIX}{step.name}",
         fields=tuple((key, names[value[1:]] if value.startswith("@") else value) for key, value in call.fields),
         tables=tuple(fresh),
-        arguments=tuple(_pointer(buffers[name], constant=name != op.output) for name in call.planes),
+        assembly=call.assembly,
+        arguments=(*(_pointer(buffers[name], constant=True) for name in step.reads), _pointer(output, constant=False)),
         clear=output if needs_clearing else None,
-        macs=op.macs(site.inputs, site.output),
-        nonzero_macs=op.nonzero_macs(site.inputs, site.output),
+        cost=call.cost,
+        macs=op.macs(*tensors) if op and tensors else 0,
+        nonzero_macs=op.nonzero_macs(*tensors) if op and tensors else 0,
         weights=0 if values is None else int(values.size),
         nonzeros=0 if values is None else int((values != 0).sum()),
     )
 
 
 def _pointer(buffer: Buffer, *, constant: bool) -> str:
-    """C expression of the address of a tensor's first element."""
+    """C expression of the address of planes' first element, or of any other buffer's start."""
     qualifier = "const " if constant else ""
     if isinstance(buffer.layout, Planes):
         return f"({qualifier}uint8_t *)pqk_arena + {buffer.offset + buffer.layout.origin}"
-    return f"({qualifier}int32_t *)pqk_arena + {buffer.offset // 4}"
+    return f"({qualifier}{_word(buffer)} *)pqk_arena + {buffer.offset // 4}"
+
+
+def _word(buffer: Buffer) -> str:
+    return "int32_t" if isinstance(buffer.layout, Vector) else "uint32_t"
