@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pqk_codegen.ir import Network, Tensor
-from pqk_codegen.ops import Conv2d
+from pqk_codegen.ops import Convolution
 
 ALIGNMENT = 4  # 32-bit vectors live in the same arena
 
@@ -92,7 +92,7 @@ def layouts(network: Network) -> dict[str, Layout]:
 def _layout(network: Network, tensor: Tensor) -> Layout:
     if len(tensor.shape) == 1:
         return Vector(tensor.shape[0])
-    readers = [op.padding for op in network.ops if isinstance(op, Conv2d) and tensor.name in op.inputs]
+    readers = [op.padding for op in network.ops if isinstance(op, Convolution) and tensor.name in op.inputs]
     top, left, bottom, right = (max(sides) for sides in zip(*readers, (0, 0, 0, 0), strict=True))
     channels, height, width = tensor.shape
     return Planes(channels, height, width, top, left, bottom, right)

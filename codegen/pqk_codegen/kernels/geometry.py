@@ -1,11 +1,13 @@
 """C descriptions of planes and of a convolution's windows, shared by all convolution kernels."""
 
+import math
+
 import numpy as np
 
 from pqk_codegen.ir import Array
 from pqk_codegen.kernels.base import Site, Table
 from pqk_codegen.layout import Layout, Planes
-from pqk_codegen.ops import Conv2d
+from pqk_codegen.ops import Convolution
 
 
 def planes_of(layout: Layout) -> Planes:
@@ -23,9 +25,9 @@ def planes_expression(planes: Planes) -> str:
     )
 
 
-def conv2d_of(site: Site) -> Conv2d:
+def conv2d_of(site: Site) -> Convolution:
     """The site's operation, which must be a convolution."""
-    if not isinstance(site.op, Conv2d):
+    if not isinstance(site.op, Convolution):
         raise TypeError(f"{site.op.kind} is not a convolution")
     return site.op
 
@@ -61,10 +63,11 @@ def conv2d_tables(site: Site) -> tuple[Table, ...]:
     )
 
 
-def _taps(op: Conv2d, source: Planes) -> Array:
-    channels, height, width = np.indices(op.weights.shape[1:])
+def _taps(op: Convolution, source: Planes) -> Array:
+    inputs = op.weights[0].size // math.prod(op.kernel)  # that one output channel reads
+    channels, height, width = np.indices((inputs, *op.kernel))
     offsets = channels * source.plane + height * op.dilation[0] * source.row + width * op.dilation[1]
-    return offsets.ravel().astype(np.uint32)
+    return np.asarray(offsets.ravel(), np.uint32)
 
 
 def suffix(site: Site) -> str:
