@@ -20,6 +20,31 @@ PQK_INLINE void pqk_multiply4(const uint8_t *tap, uint32_t step, int32_t weight,
     sums[3] += weight * pqk_element(tap[3 * step], is_signed);
 }
 
+/* Weights of one output channel of which every one is stored. */
+typedef struct {
+    const int8_t *weight; /* the first */
+    const uint32_t *taps;
+    uint32_t count;
+} pqk_dense_row_t;
+
+PQK_INLINE void pqk_dense_dot4(const void *weights, const uint8_t *window, uint32_t step,
+                               int is_signed, int32_t sums[4]) {
+    const pqk_dense_row_t *row = weights;
+    for (uint32_t t = 0; t < row->count; t++) {
+        pqk_multiply4(window + row->taps[t], step, row->weight[t], is_signed, sums);
+    }
+}
+
+PQK_INLINE void pqk_dense_dot4_u8(const void *weights, const uint8_t *window, uint32_t step,
+                                  int32_t sums[4]) {
+    pqk_dense_dot4(weights, window, step, 0, sums);
+}
+
+PQK_INLINE void pqk_dense_dot4_s8(const void *weights, const uint8_t *window, uint32_t step,
+                                  int32_t sums[4]) {
+    pqk_dense_dot4(weights, window, step, 1, sums);
+}
+
 /* Four neighbouring outputs: sums[i] = sum over the pool window of max(bias + dot, 0). */
 PQK_INLINE void pqk_conv2d_tile(const pqk_conv2d_t *layer, const uint8_t *window, uint32_t step,
                                 int32_t bias, pqk_dot4_t dot, const void *weights,

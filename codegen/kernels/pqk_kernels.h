@@ -63,6 +63,21 @@ typedef struct {
 void pqk_conv2d_dense_u8(const pqk_conv2d_dense_t *layer, const uint8_t *input, uint8_t *output);
 void pqk_conv2d_dense_s8(const pqk_conv2d_dense_t *layer, const uint8_t *input, uint8_t *output);
 
+/* The same where output channel c reads input channel c alone, so there are tap_count weights and
+ * as many taps; the input's planes lie input_plane bytes apart. */
+typedef struct {
+    pqk_conv2d_t common;
+    const int8_t *weights;
+    const uint32_t *taps;
+    uint32_t tap_count;
+    uint32_t input_plane;
+} pqk_depthwise_conv2d_t;
+
+void pqk_depthwise_conv2d_u8(const pqk_depthwise_conv2d_t *layer, const uint8_t *input,
+                             uint8_t *output);
+void pqk_depthwise_conv2d_s8(const pqk_depthwise_conv2d_t *layer, const uint8_t *input,
+                             uint8_t *output);
+
 /* output = min(a + b, maximum). output may be a or b if it has that one's layout. */
 typedef struct {
     pqk_planes_t a;

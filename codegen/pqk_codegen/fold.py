@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pqk_codegen.ir import Array
-from pqk_codegen.ops.conv2d import SMALLEST_SHIFT
+from pqk_codegen.ops.convolution import SMALLEST_SHIFT
 
 # Beyond this a bias drowns its channel's weighted sums: the channel is a constant in all but name.
 LARGEST_BIAS = 2**22

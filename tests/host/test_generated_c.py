@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from pqk_codegen import assets
 from pqk_codegen.generate import generate
-from pqk_codegen.interpreter import logits
+from pqk_codegen.interpreter import logits, run
 from pqk_codegen.kernels import KERNELS
 from pqk_codegen.plan import plan
 from support import host
@@ -53,6 +53,47 @@ def test_saturation_and_extreme_weights(weight: int, tmp_path: Path) -> None:
     conv.multiplier[:] = 2**31 - 1  # type: ignore[attr-defined]
     x = random_input(rng, network, 4)
     np.testing.assert_array_equal(host.run(host.build(network, tmp_path), network, x), logits(network, x))
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8"])
+@pytest.mark.parametrize(
+    ("shape", "kernel", "stride", "dilation", "pads"),
+    [
+        ((1, 7, 5), (3, 3), (1, 1), (1, 1), (1, 1, 1, 1)),  # one channel, odd sizes
+        ((5, 9, 11), (3, 3), (2, 2), (1, 1), (0, 0, 1, 1)),
+        ((3, 8, 3), (3, 1), (2, 1), (2, 1), (2, 0, 2, 0)),  # narrower than a tile
+        ((2, 6, 17), (2, 5), (1, 2), (1, 3), (1, 2, 0, 3)),
+    ],
+)
+def test_depthwise_shapes(
+    shape: tuple[int, int, int],
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    dilation: tuple[int, int],
+    pads: tuple[int, int, int, int],
+    dtype: str,
+    tmp_path: Path,
+) -> None:
+    rng = fresh("depthwise")
+    builder = Builder(rng, shape, dtype=dtype, bits=8)
+    builder.depthwise(kernel, stride, dilation, pads)
+    network = builder.finish(("a", "b"))
+    x = random_input(rng, network, 5)
+    np.testing.assert_array_equal(host.run(host.build(network, tmp_path), network, x), logits(network, x))
+
+
+@pytest.mark.parametrize("weight", [-7, 7])
+def test_depthwise_saturation(weight: int, tmp_path: Path) -> None:
+    rng = fresh("depthwise saturation")
+    builder = Builder(rng, (4, 7, 5))
+    builder.depthwise(pool=(2, 1))
+    network = builder.finish(("a", "b"))
+    op = network.ops[0]
+    op.weights[:], op.multiplier[:] = weight, 2**31 - 1  # type: ignore[attr-defined]
+    x = random_input(rng, network, 4)
+    values = run(network, x)
+    assert weight < 0 or values[op.output].max() == network.tensors[op.output].maximum
+    np.testing.assert_array_equal(host.run(host.build(network, tmp_path), network, x), values[network.output])
 
 
 def test_output_is_deterministic(tmp_path: Path) -> None:

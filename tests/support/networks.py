@@ -2,7 +2,7 @@
 
 import numpy as np
 from pqk_codegen.ir import Network, Op, Tensor, verify
-from pqk_codegen.ops import Add, Conv2d, FullyConnected, SumPool
+from pqk_codegen.ops import Add, Conv2d, Convolution, DepthwiseConv2d, FullyConnected, SumPool
 
 Generator = np.random.Generator
 
@@ -37,18 +37,44 @@ class Builder:
         maximum: int = 127,
     ) -> Tensor:
         """Append a convolution whose outputs cover the range from 0 to saturation."""
-        source, name = self.current, f"conv{len(self.ops)}"
-        weights = self.weights((channels, source.shape[0], *kernel), sparsity)
+        weights = self.weights((channels, self.current.shape[0], *kernel), sparsity)
+        return self._convolution(Conv2d, weights, stride, dilation, padding, pool, maximum)
+
+    def depthwise(
+        self,
+        kernel: tuple[int, int] = (3, 3),
+        stride: tuple[int, int] = (1, 1),
+        dilation: tuple[int, int] = (1, 1),
+        padding: tuple[int, int, int, int] = (1, 1, 1, 1),
+        pool: tuple[int, int] = (1, 1),
+        sparsity: float = 0.0,
+        maximum: int = 127,
+    ) -> Tensor:
+        """Append a depthwise convolution whose outputs cover the range from 0 to saturation."""
+        weights = self.weights((self.current.shape[0], *kernel), sparsity)
+        return self._convolution(DepthwiseConv2d, weights, stride, dilation, padding, pool, maximum)
+
+    def _convolution(
+        self,
+        kind: type[Convolution],
+        weights: np.ndarray,
+        stride: tuple[int, int],
+        dilation: tuple[int, int],
+        padding: tuple[int, int, int, int],
+        pool: tuple[int, int],
+        maximum: int,
+    ) -> Tensor:
+        source, name, channels = self.current, f"conv{len(self.ops)}", len(weights)
         size = [
             ((length + before + after - step * (taps - 1) - 1) // pace + 1) // window
             for length, before, after, step, taps, pace, window in zip(
-                source.shape[1:], padding[:2], padding[2:], dilation, kernel, stride, pool, strict=True
+                source.shape[1:], padding[:2], padding[2:], dilation, weights.shape[-2:], stride, pool, strict=True
             )
         ]
-        reach = np.abs(weights.astype(int)).sum(axis=(1, 2, 3)) * source.magnitude * pool[0] * pool[1] + 1
+        reach = np.abs(weights.astype(int)).reshape(channels, -1).sum(axis=1) * source.magnitude * pool[0] * pool[1] + 1
         shift = int(self.rng.integers(24, 33))
         factor = np.minimum(self.rng.uniform(0.2, 3, channels) * maximum / reach * 2**shift, 2**31 - 1)
-        op = Conv2d(
+        op = kind(
             name,
             (source.name,),
             f"{name}_out",
@@ -102,6 +128,8 @@ def random_network(rng: Generator) -> Network:
     pick = lambda low, high: int(rng.integers(low, high + 1))  # noqa: E731
     shape = (pick(1, 3), pick(9, 24), pick(9, 24))
     builder = Builder(rng, shape, dtype=str(rng.choice(["uint8", "int8"])), bits=int(rng.choice([2, 3, 4, 6, 8])))
+    if rng.random() < 0.3:
+        builder.depthwise((pick(1, 3), pick(1, 3)), padding=(pick(0, 2), pick(0, 2), pick(0, 2), pick(0, 2)))
     builder.conv(
         pick(1, 6),
         kernel=(pick(1, 4), pick(1, 4)),
@@ -110,6 +138,15 @@ def random_network(rng: Generator) -> Network:
         pool=(pick(1, 3), pick(1, 3)),
         sparsity=float(rng.choice([0.0, 0.5, 0.9, 1.0])),
     )
+    if rng.random() < 0.5:
+        dilation = pick(1, 2)
+        builder.depthwise(
+            (3, 3),
+            stride=(pick(1, 2), pick(1, 2)),
+            dilation=(dilation, dilation),
+            padding=(2 * dilation, dilation, dilation, 2 * dilation),
+            sparsity=float(rng.choice([0.0, 0.5])),
+        )
     for _ in range(pick(0, 2)):
         residual, dilation = builder.current, pick(1, 3)
         builder.conv(residual.shape[0], dilation=(dilation, dilation), padding=(dilation,) * 4, sparsity=0.8)

@@ -12,6 +12,7 @@ from pqk_codegen import store
 from pqk_codegen.errors import IrError
 from pqk_codegen.interpreter import logits
 from pqk_codegen.ir import Network, verify
+from pqk_codegen.ops import DepthwiseConv2d
 from support.networks import random_input, random_network, res8
 
 
@@ -30,6 +31,14 @@ def with_op(index: int, **changes: Any) -> Network:
     ops = list(base.ops)
     ops[index] = dataclasses.replace(ops[index], **changes)
     return dataclasses.replace(base, ops=tuple(ops))
+
+
+def with_depthwise(*channels: int) -> Network:
+    """conv1 as a depthwise convolution with weights [*channels, 3, 3]."""
+    base = network()
+    old = {field.name: getattr(base.ops[1], field.name) for field in dataclasses.fields(base.ops[1])}
+    op = DepthwiseConv2d(**{**old, "weights": np.ones((*channels, 3, 3), np.int8)})
+    return dataclasses.replace(base, ops=(base.ops[0], op, *base.ops[2:]))
 
 
 BROKEN: dict[str, tuple[Callable[[], Network], str]] = {
@@ -51,6 +60,8 @@ BROKEN: dict[str, tuple[Callable[[], Network], str]] = {
     "accumulator": (lambda: with_op(1, bias=np.full(19, 2**31 - 1, np.int32)), "beyond a 32-bit accumulator"),
     "weight bits": (lambda: with_op(1, weights=np.full((19, 19, 3, 3), 8, np.int8)), "outside -7..7"),
     "padding": (lambda: with_op(1, padding=(0, 0, 0, 0)), "the output has shape"),
+    "depthwise channels": (lambda: with_depthwise(18), r"weights must have shape \(19, 3, 3\)"),
+    "depthwise weights": (lambda: with_depthwise(19, 1), "weights must have 3 dimensions, not 4"),
     "add scale": (lambda: with_tensor("conv2_out", scale=2.0), "add 'add3': 'conv2_out' has scale 2.0"),
     "sum scale": (lambda: with_tensor("sums", scale=1.0), "divided by 325"),
     "no output": (lambda: dataclasses.replace(network(), output="nothing"), "output 'nothing' does not exist"),
@@ -64,6 +75,12 @@ def test_a_broken_rule_is_named(case: str) -> None:
     make, message = BROKEN[case]
     with pytest.raises(IrError, match=message):
         verify(make())
+
+
+def test_a_depthwise_convolution_may_stand_for_a_convolution() -> None:
+    """So that the broken ones above are refused for what they name."""
+    built = verify(with_depthwise(19))
+    assert built.nonzeros == network().nonzeros - np.count_nonzero(network().ops[1].weight_values) + 19 * 9  # type: ignore[arg-type]
 
 
 def test_counts_are_the_published_ones() -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 from pqk_codegen.layout import Buffer, Planes, arena_size
 from pqk_codegen.plan import plan
-from support.networks import random_network, res8
+from support.networks import Builder, random_network, res8
 from support.seeds import fresh
 
 
@@ -48,6 +48,19 @@ def test_planes_share_their_halo() -> None:
     for c in range(2):
         around = [(y, x) for y in range(-1, 4) for x in range(-1, 5) if not (0 <= y < 3 and 0 <= x < 4)]
         assert all(halo[planes.origin + c * planes.plane + y * planes.row + x] for y, x in around)
+
+
+def test_the_halo_is_as_wide_as_any_reader_wants() -> None:
+    """Both kinds of convolution read the same tensor, and each wants more padding than the other on some side."""
+    builder = Builder(np.random.default_rng(2), (3, 8, 8))
+    shared = builder.conv(3, sparsity=0.0)
+    first = builder.depthwise(padding=(2, 0, 0, 2))
+    builder.current = shared
+    builder.conv(3, padding=(0, 1, 2, 1))
+    builder.add(first)
+    halo = plan(builder.finish(("a", "b")), "host").buffers[shared.name].layout
+    assert isinstance(halo, Planes)
+    assert (halo.top, halo.left, halo.bottom, halo.right) == (2, 1, 2, 2)
 
 
 def test_dense_stays_dense_where_that_is_smaller() -> None:

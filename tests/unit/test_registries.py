@@ -9,7 +9,7 @@ from pqk_codegen import kernels, ops
 from pqk import assets, boards, runners
 
 REGISTRIES = {
-    "ops": (ops, ops.OPS.values(), set()),
+    "ops": (ops, ops.OPS.values(), {"convolution"}),
     "kernels": (kernels, [type(kernel) for kernel in kernels.KERNELS], {"base", "geometry"}),
     "runners": (runners, [type(runner) for runner in runners.RUNNERS.values()], set()),
 }

@@ -1,34 +1,24 @@
-"""The kernels, in order of preference where two are equally good. A new one is a file here, its C file, and a line."""
+"""The kernels and the conversions between layouts. A new one is a file here, its C file, and a line."""
 
-from collections.abc import Callable
-
-from pqk_codegen.errors import IrError
 from pqk_codegen.kernels.add_planes import AddPlanes
-from pqk_codegen.kernels.base import Invocation, Kernel, Site, Table
+from pqk_codegen.kernels.base import Conversion, Kernel
 from pqk_codegen.kernels.conv2d_dense import Conv2dDense
 from pqk_codegen.kernels.conv2d_sparse import Conv2dSparse4, Conv2dSparse8
+from pqk_codegen.kernels.depthwise_conv2d import DepthwiseConv2dDense
 from pqk_codegen.kernels.fully_connected_dense import FullyConnectedDense
 from pqk_codegen.kernels.sum_planes import SumPlanes
 
-__all__ = ["KERNELS", "Invocation", "Kernel", "Site", "Table", "choose"]
+__all__ = ["CONVERSIONS", "KERNELS"]
 
 KERNELS: tuple[Kernel, ...] = (
     Conv2dSparse4(),
     Conv2dSparse8(),
     Conv2dDense(),
+    DepthwiseConv2dDense(),
     AddPlanes(),
     SumPlanes(),
     FullyConnectedDense(),
 )
 
 
-def choose(site: Site, cost: Callable[[Invocation], int] = lambda call: call.flash) -> tuple[Kernel, Invocation]:
-    """The cheapest kernel that can run the operation; by default the one with the fewest bytes of constants.
-
-    Raises:
-        IrError: no kernel supports the operation.
-    """
-    candidates = [(kernel, kernel.resolve(site)) for kernel in KERNELS if kernel.supports(site)]
-    if not candidates:
-        raise IrError(f"{site.op.kind} {site.op.name!r}: no kernel for {site.core} supports it")
-    return min(candidates, key=lambda candidate: cost(candidate[1]))
+CONVERSIONS: tuple[Conversion, ...] = ()

@@ -1,17 +1,26 @@
 """Residual addition, plain C: codegen/kernels/add_planes.c."""
 
-from pqk_codegen.kernels.base import Invocation, Kernel, Site
-from pqk_codegen.kernels.geometry import planes_expression, planes_of
+from pqk_codegen.kernels.base import Form, Invocation, Kernel, Node, PLANES, Site
+from pqk_codegen.kernels.geometry import compiled, planes_expression, planes_of
 from pqk_codegen.ops import Add
 
 
 class AddPlanes(Kernel):
     """Element by element."""
 
+    plain = True
     name = "add_planes"
 
-    def supports(self, site: Site) -> bool:
-        return isinstance(site.op, Add)
+    def supports(self, node: Node) -> bool:
+        return isinstance(node.op, Add)
+
+    def reads(self, node: Node) -> tuple[Form, ...]:
+        del node
+        return (PLANES, PLANES)
+
+    def writes(self, node: Node) -> tuple[Form, ...]:
+        del node
+        return (PLANES,)
 
     def resolve(self, site: Site) -> Invocation:
         first, second = (planes_of(site.layouts[tensor.name]) for tensor in site.inputs)
@@ -20,6 +29,8 @@ class AddPlanes(Kernel):
             function=f"pqk_{self.name}",
             sources=("add_planes.c",),
             tables=(),
+            cost=compiled(9 * site.output.elements),
+            code=130,
             structure="pqk_add_planes_t",
             fields=(
                 ("a", planes_expression(first)),
@@ -27,5 +38,4 @@ class AddPlanes(Kernel):
                 ("output", planes_expression(planes_of(site.layouts[site.output.name]))),
                 ("maximum", str(site.output.maximum)),
             ),
-            planes=(*(tensor.name for tensor in site.inputs), site.output.name),
         )

@@ -1,17 +1,17 @@
 """Convolution with every weight stored, plain C: codegen/kernels/conv2d_dense.c."""
 
-from pqk_codegen.kernels.base import Invocation, Kernel, Site, Table
-from pqk_codegen.kernels.geometry import conv2d_fields, conv2d_of, conv2d_tables, suffix
+from pqk_codegen.kernels.base import Invocation, Node, Site, Table
+from pqk_codegen.kernels.geometry import PlainConvolution, conv2d_fields, conv2d_of, conv2d_tables, plain_cost, suffix
 from pqk_codegen.ops import Conv2d
 
 
-class Conv2dDense(Kernel):
+class Conv2dDense(PlainConvolution):
     """One byte a weight, zero or not."""
 
     name = "conv2d_dense"
 
-    def supports(self, site: Site) -> bool:
-        return isinstance(site.op, Conv2d)
+    def supports(self, node: Node) -> bool:
+        return isinstance(node.op, Conv2d)
 
     def resolve(self, site: Site) -> Invocation:
         weights = conv2d_of(site).weights
@@ -21,6 +21,8 @@ class Conv2dDense(Kernel):
             function=f"pqk_{self.name}_{suffix(site)}",
             sources=("conv2d_dense.c",),
             tables=(*tables, *conv2d_tables(site)),
+            cost=plain_cost(site, weights.size),
+            code=450,
             structure="pqk_conv2d_dense_t",
             fields=(
                 *conv2d_fields(site),
@@ -28,5 +30,4 @@ class Conv2dDense(Kernel):
                 ("taps", "@taps"),
                 ("tap_count", str(weights[0].size)),
             ),
-            planes=(site.inputs[0].name, site.output.name),
         )

@@ -4,22 +4,22 @@ from typing import ClassVar
 
 import numpy as np
 
-from pqk_codegen.kernels.base import Invocation, Kernel, Site, Table
-from pqk_codegen.kernels.geometry import conv2d_fields, conv2d_of, conv2d_tables, suffix
+from pqk_codegen.kernels.base import Invocation, Node, Site, Table
+from pqk_codegen.kernels.geometry import PlainConvolution, conv2d_fields, conv2d_of, conv2d_tables, plain_cost, suffix
 from pqk_codegen.ops import Conv2d
 from pqk_codegen.packing import pack
 
 
-class Conv2dSparse(Kernel):
+class Conv2dSparse(PlainConvolution):
     """Weights as (gap, weight) entries of `entry_bytes` bytes; see `pqk_codegen.packing`."""
 
     entry_bytes: ClassVar[int]
 
-    def supports(self, site: Site) -> bool:
-        if not isinstance(site.op, Conv2d):
+    def supports(self, node: Node) -> bool:
+        if not isinstance(node.op, Conv2d):
             return False
         limit = 2 ** (4 * self.entry_bytes - 1)
-        weights = site.op.weights.astype(np.int64)
+        weights = node.op.weights.astype(np.int64)
         countable = weights[0].size < 2**16  # a channel's number of entries is stored in 16 bits
         return bool(countable and weights.min() >= -limit and weights.max() < limit)
 
@@ -35,9 +35,10 @@ class Conv2dSparse(Kernel):
             function=f"pqk_{self.name}_{suffix(site)}",
             sources=("conv2d_sparse.c",),
             tables=(*tables, *conv2d_tables(site)),
+            cost=plain_cost(site, int(lengths.sum())),
+            code=500,
             structure="pqk_conv2d_sparse_t",
             fields=(*conv2d_fields(site), ("entries", "@entries"), ("lengths", "@lengths"), ("taps", "@taps")),
-            planes=(site.inputs[0].name, site.output.name),
         )
 
 

@@ -1,16 +1,26 @@
 """Fully connected layer, plain C: codegen/kernels/fully_connected_dense.c."""
 
-from pqk_codegen.kernels.base import Invocation, Kernel, Site, Table
+from pqk_codegen.kernels.base import Form, Invocation, Kernel, Node, Site, Table, VECTOR
+from pqk_codegen.kernels.geometry import compiled
 from pqk_codegen.ops import FullyConnected
 
 
 class FullyConnectedDense(Kernel):
     """One byte a weight, 32-bit inputs and outputs."""
 
+    plain = True
     name = "fully_connected_dense"
 
-    def supports(self, site: Site) -> bool:
-        return isinstance(site.op, FullyConnected)
+    def supports(self, node: Node) -> bool:
+        return isinstance(node.op, FullyConnected)
+
+    def reads(self, node: Node) -> tuple[Form, ...]:
+        del node
+        return (VECTOR,)
+
+    def writes(self, node: Node) -> tuple[Form, ...]:
+        del node
+        return (VECTOR,)
 
     def resolve(self, site: Site) -> Invocation:
         if not isinstance(site.op, FullyConnected):
@@ -23,6 +33,8 @@ class FullyConnectedDense(Kernel):
                 Table("weights", site.op.weights.ravel(), "output, input"),
                 Table("bias", site.op.bias, "bias of each output, accumulator units"),
             ),
+            cost=compiled(7 * site.op.weights.size),
+            code=70,
             structure="pqk_fully_connected_dense_t",
             fields=(
                 ("weights", "@weights"),
@@ -30,5 +42,4 @@ class FullyConnectedDense(Kernel):
                 ("inputs", str(site.op.weights.shape[1])),
                 ("outputs", str(site.op.weights.shape[0])),
             ),
-            planes=(site.inputs[0].name, site.output.name),
         )

@@ -1,17 +1,26 @@
 """Global sum of each plane, plain C: codegen/kernels/sum_planes.c."""
 
-from pqk_codegen.kernels.base import Invocation, Kernel, Site
-from pqk_codegen.kernels.geometry import planes_expression, planes_of, suffix
+from pqk_codegen.kernels.base import Form, Invocation, Kernel, Node, PLANES, Site, VECTOR
+from pqk_codegen.kernels.geometry import compiled, planes_expression, planes_of, suffix
 from pqk_codegen.ops import SumPool
 
 
 class SumPlanes(Kernel):
     """One 32-bit sum a channel."""
 
+    plain = True
     name = "sum_planes"
 
-    def supports(self, site: Site) -> bool:
-        return isinstance(site.op, SumPool)
+    def supports(self, node: Node) -> bool:
+        return isinstance(node.op, SumPool)
+
+    def reads(self, node: Node) -> tuple[Form, ...]:
+        del node
+        return (PLANES,)
+
+    def writes(self, node: Node) -> tuple[Form, ...]:
+        del node
+        return (VECTOR,)
 
     def resolve(self, site: Site) -> Invocation:
         return Invocation(
@@ -19,7 +28,8 @@ class SumPlanes(Kernel):
             function=f"pqk_{self.name}_{suffix(site)}",
             sources=("sum_planes.c",),
             tables=(),
+            cost=compiled(5 * site.inputs[0].elements),
+            code=110,
             structure="pqk_sum_planes_t",
             fields=(("input", planes_expression(planes_of(site.layouts[site.inputs[0].name]))),),
-            planes=(site.inputs[0].name, site.output.name),
         )
