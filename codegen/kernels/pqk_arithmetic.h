@@ -25,4 +25,12 @@ PQK_INLINE uint8_t pqk_requantize(int32_t sum, int32_t multiplier, uint32_t shif
     return scaled < maximum ? (uint8_t)scaled : maximum;
 }
 
+/* One lane to an element of `bits` bits: ReLU about `offset`, one rounding as in pqk_requantize
+ * with a shift of 32. */
+PQK_INLINE uint32_t pqk_requantize_lane(uint32_t lane, uint32_t offset, int32_t multiplier,
+                                        uint32_t bits) {
+    const int32_t sum = lane > offset ? (int32_t)(lane - offset) : 0;
+    return pqk_requantize(sum, multiplier, 32, (uint8_t)((1u << bits) - 1u));
+}
+
 #endif

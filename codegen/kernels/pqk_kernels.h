@@ -108,4 +108,97 @@ typedef struct {
 void pqk_fully_connected_dense(const pqk_fully_connected_dense_t *layer, const int32_t *input,
                                int32_t *output);
 
+/* Lanes: two elements a word. In each plane, word origin + y * row + x is
+ * x[y, x] + x[y + rows, x] * 2^shift for y = 0 .. rows - 1; `row - width` columns between the rows
+ * are zero, and above and below the first half the words go on in the same way, so that rows of the
+ * other half show up there. See `Lanes` in codegen/pqk_codegen/layout.py. */
+typedef struct {
+    uint16_t planes;
+    uint16_t height; /* of the tensor, both halves together */
+    uint16_t width;
+    uint16_t rows; /* between the two elements of a word */
+    uint16_t row;  /* words from one row to the next */
+    uint16_t origin;
+    uint32_t plane; /* words */
+    uint8_t shift;
+} pqk_lanes_t;
+
+/* Convolution + ReLU + requantisation, stride 1, on lanes 16 bits apart.
+ * input: lanes; output: lanes of the same height, width and row. They do not overlap; both are
+ * given from the buffer's start. All of the output's planes are written, halo included.
+ *
+ * The stream has for each output channel: its first entry; the sums' start, offset + bias in both
+ * lanes; the other entries; offset in both lanes; multiplier. An entry is
+ * weight << 17 | last << 16 | bytes, the bytes from the words' start in `input` to the tap's; the
+ * channel's last entry has `last` = 1, and there is at least one.
+ *
+ * For every input, each channel's bias + sum must lie in -offset .. 65535 - offset and be at most
+ * 32767; requantisation is (sum * multiplier + 2^31) >> 32. u7: results are at most 2^7 - 1 etc.
+ * `words` of each plane are computed, at least PQK_LANES_TILE. */
+#define PQK_LANES_TILE 7u
+
+typedef struct {
+    const uint32_t *stream;
+    uint32_t stream_words;
+    pqk_lanes_t output;
+    uint32_t words;
+} pqk_conv2d_lanes_t;
+
+void pqk_conv2d_lanes_u4(const pqk_conv2d_lanes_t *layer, const uint32_t *input, uint32_t *output);
+void pqk_conv2d_lanes_u5(const pqk_conv2d_lanes_t *layer, const uint32_t *input, uint32_t *output);
+void pqk_conv2d_lanes_u6(const pqk_conv2d_lanes_t *layer, const uint32_t *input, uint32_t *output);
+void pqk_conv2d_lanes_u7(const pqk_conv2d_lanes_t *layer, const uint32_t *input, uint32_t *output);
+void pqk_conv2d_lanes_u8(const pqk_conv2d_lanes_t *layer, const uint32_t *input, uint32_t *output);
+
+/* output = min(a + b, 2^bits - 1) in every lane, 16 bits apart, bits <= 8. All three have the same
+ * layout and `words` words, halo included; output may be a or b. */
+typedef struct {
+    uint32_t words;
+} pqk_add_lanes_t;
+
+void pqk_add_lanes_u4(const pqk_add_lanes_t *layer, const uint32_t *a, const uint32_t *b,
+                      uint32_t *output);
+void pqk_add_lanes_u5(const pqk_add_lanes_t *layer, const uint32_t *a, const uint32_t *b,
+                      uint32_t *output);
+void pqk_add_lanes_u6(const pqk_add_lanes_t *layer, const uint32_t *a, const uint32_t *b,
+                      uint32_t *output);
+void pqk_add_lanes_u7(const pqk_add_lanes_t *layer, const uint32_t *a, const uint32_t *b,
+                      uint32_t *output);
+void pqk_add_lanes_u8(const pqk_add_lanes_t *layer, const uint32_t *a, const uint32_t *b,
+                      uint32_t *output);
+
+/* output[c] = sum over plane c of lanes with any distance. Halo columns must be zero. */
+typedef struct {
+    pqk_lanes_t input;
+} pqk_sum_lanes_t;
+
+void pqk_sum_lanes(const pqk_sum_lanes_t *layer, const uint32_t *input, int32_t *output);
+
+/* Lanes from planes. Word (l, j) of the plane of phase (py, px) of a channel becomes
+ * x[l * stride_y + py - top, j * stride_x + px - left] plus the element rows * stride_y below it
+ * times 2^shift, with 0 for what lies outside of x. u8 and s8 name the planes' type. */
+typedef struct {
+    pqk_planes_t input;
+    uint8_t stride_y;
+    uint8_t stride_x;
+    uint8_t top;
+    uint8_t left;
+    uint16_t lines;
+    uint16_t row;
+    uint16_t rows;
+    uint32_t plane;
+    uint8_t shift;
+} pqk_pack_lanes_t;
+
+void pqk_pack_lanes_u8(const pqk_pack_lanes_t *layer, const uint8_t *input, uint32_t *output);
+void pqk_pack_lanes_s8(const pqk_pack_lanes_t *layer, const uint8_t *input, uint32_t *output);
+
+/* Planes from lanes with any distance; elements 0 .. 255. */
+typedef struct {
+    pqk_lanes_t input;
+    pqk_planes_t output;
+} pqk_unpack_lanes_t;
+
+void pqk_unpack_lanes(const pqk_unpack_lanes_t *layer, const uint32_t *input, uint8_t *output);
+
 #endif

@@ -106,8 +106,7 @@ def block(listing: str, *, wait_states: int = 0, refill: int = REFILL) -> Cost:
         LDR 2, STR 1, STR with register offset 2. After an LDR, LDR and STR with register offset lose a cycle, unless
         their address comes from it; nothing is pipelined after a store. A base written back counts as the LDR's
         result, which is pessimistic: the manual is silent.
-        LDRD and STRD 3, LDM, STM, PUSH and POP 1 + N; neither is pipelined. TBB and TBH 3 + `refill`
-        (by the timings; the table has 2).
+        LDRD and STRD 3, LDM, STM, PUSH and POP 1 + N; none is pipelined. TBB, TBH 3 + `refill` (3.3.2; the table: 2).
         +1 for a load or store whose address comes from data processing directly before it.
 
     Wait states: flash is fetched in lines of 16 bytes, the next line while this one executes, so moving on to it costs
@@ -115,9 +114,8 @@ def block(listing: str, *, wait_states: int = 0, refill: int = REFILL) -> Cost:
     targets of its branches are taken to start a line. Encodings are taken to be 16 bits wide where mnemonic and
     registers allow it, which ignores limits of immediates: write .n or .w, or use `from_objdump`, to be exact.
 
-    Left out: an instruction cache (ART's keeps short loops, so with wait states loops are cheaper than this), data and
-    literals in flash, unaligned data, bus contention, conditions that fail inside IT, floating point, system
-    instructions.
+    Left out: an instruction cache (ART's keeps short loops: with wait states they are cheaper than this), data and
+    literals in flash, unaligned data, bus contention, conditions that fail inside IT, floating point, system registers.
 
     Raises:
         ListingError: a line is none of these (its number and text are named), or a repeat is left open.
@@ -138,10 +136,7 @@ def block(listing: str, *, wait_states: int = 0, refill: int = REFILL) -> Cost:
 
 
 def from_objdump(text: str) -> str:
-    """The instructions of `objdump -d`'s text as a listing for `block`, with the widths that were assembled.
-
-    Everything else (headings, literal pools) goes.
-    """
+    """A listing for `block` of `objdump -d`'s text: its instructions, with the widths that were assembled."""
     rows = [row.groups() for row in map(_OBJDUMP.match, text.splitlines()) if row]
     return "\n".join(f"{name}.{'n' if len(code) == 4 else 'w'}{operands}" for code, name, operands in rows)
 
@@ -149,13 +144,9 @@ def from_objdump(text: str) -> str:
 def _cycles(now: Instruction, previous: Instruction | None, refill: int) -> int:
     if now.jumps and not now.taken:
         return 1
-    cycles = {
-        "load": 2,
-        "store": len(now.address),
-        "double": 3,
-        "multiple": 1 + now.listed,
-        "table": 3,
-    }.get(now.kind, DIVIDE if now.base in ("sdiv", "udiv") else 1)
+    one = DIVIDE if now.base in ("sdiv", "udiv") else 1
+    more = {"load": 2, "store": len(now.address), "double": 3, "multiple": 1 + now.listed, "table": 3}
+    cycles = more.get(now.kind, one)
     if previous is not None:
         depends = bool(set(previous.writes) & set(now.address))
         if previous.kind == "alu":
@@ -170,15 +161,13 @@ def _instructions(listing: str) -> Iterator[Instruction]:
     levels: list[tuple[int, list[Instruction]]] = [(1, [])]
     for number, line in enumerate(listing.splitlines(), start=1):
         code, *comment = _COMMENT.split(line, maxsplit=1)
-        marked = " ".join(comment).split()[:1] == ["taken"]
+        marked = bool(comment and re.match(r"\s*taken\b", comment[0]))
         match _LABEL.sub("", code).lower().split(maxsplit=1):
-            case []:
-                continue
             case [".rept", times] if times.strip().isdigit():
                 levels.append((int(times), []))
             case [".endr"] if len(levels) > 1:
-                times_inside, body = levels.pop()
-                levels[-1][1].extend(body * times_inside)
+                count, body = levels.pop()
+                levels[-1][1].extend(body * count)
             case [mnemonic, *operands]:
                 try:
                     levels[-1][1].append(_parse(mnemonic, "".join(operands), marked))
@@ -190,8 +179,8 @@ def _instructions(listing: str) -> Iterator[Instruction]:
 
 
 def _parse(mnemonic: str, operands: str, marked: bool) -> Instruction:
-    name, dot, width = mnemonic.partition(".")
-    if dot and width not in ("n", "w"):
+    name, _, width = mnemonic.partition(".")
+    if width not in ("", "n", "w"):
         raise ListingError(f"the model does not know '{mnemonic}'")
     if re.fullmatch("it[te]{0,3}", name):
         return Instruction("it", "alu", 2)
@@ -248,16 +237,13 @@ def _expand(operands: str) -> list[str]:
     for part in operands.split(","):
         names = [_ALIASES.get(name, name) for name in _REGISTER.findall(part)]
         if len(names) == 2 and "-" in part:
-            first, last = (_REGISTERS.index(name) for name in names)
-            names = _REGISTERS[first : last + 1]
+            names = _REGISTERS[_REGISTERS.index(names[0]) : _REGISTERS.index(names[1]) + 1]
         found += names
     return found
 
 
 def _is_narrow(base: str, flags_fit: bool, operands: str) -> bool:
-    if _WIDE_OPERANDS.search(operands):
-        return False
-    if base in ("add", "cmp", "mov") and "#" not in operands and operands.count(",") == 1:
-        return True
-    encodable = re.fullmatch(f"{_NARROW}|{_FLAG_SETTING}" if flags_fit else _NARROW, base) is not None
-    return encodable and not set(_expand(operands)) & set(_REGISTERS[8:13])
+    two_registers = base in ("add", "cmp", "mov") and "#" not in operands and operands.count(",") == 1
+    encodable = re.fullmatch(f"{_NARROW}|{_FLAG_SETTING}" if flags_fit else _NARROW, base)
+    low = not set(_expand(operands)) & set(_REGISTERS[8:13])
+    return bool(two_registers or (encodable and low)) and not _WIDE_OPERANDS.search(operands)

@@ -1,16 +1,24 @@
 """The kernels and the conversions between layouts. A new one is a file here, its C file, and a line."""
 
+from pqk_codegen.kernels.add_lanes import AddLanes
 from pqk_codegen.kernels.add_planes import AddPlanes
 from pqk_codegen.kernels.base import Conversion, Kernel
 from pqk_codegen.kernels.conv2d_dense import Conv2dDense
+from pqk_codegen.kernels.conv2d_lanes import Conv2dLanes
 from pqk_codegen.kernels.conv2d_sparse import Conv2dSparse4, Conv2dSparse8
 from pqk_codegen.kernels.depthwise_conv2d import DepthwiseConv2dDense
 from pqk_codegen.kernels.fully_connected_dense import FullyConnectedDense
+from pqk_codegen.kernels.pack_lanes import PackLanes
+from pqk_codegen.kernels.sum_lanes import SumLanes
 from pqk_codegen.kernels.sum_planes import SumPlanes
+from pqk_codegen.kernels.unpack_lanes import UnpackLanes
 
 __all__ = ["CONVERSIONS", "KERNELS"]
 
 KERNELS: tuple[Kernel, ...] = (
+    Conv2dLanes(),
+    AddLanes(),
+    SumLanes(),
     Conv2dSparse4(),
     Conv2dSparse8(),
     Conv2dDense(),
@@ -21,4 +29,4 @@ KERNELS: tuple[Kernel, ...] = (
 )
 
 
-CONVERSIONS: tuple[Conversion, ...] = ()
+CONVERSIONS: tuple[Conversion, ...] = (PackLanes(), UnpackLanes())

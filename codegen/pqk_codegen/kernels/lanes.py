@@ -1,0 +1,126 @@
+"""What kernels on lanes share: which channels' sums provably fit, and C descriptions of the layout."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pqk_codegen.ir import Array, Tensor
+from pqk_codegen.kernels.base import Form
+from pqk_codegen.layout import Lanes, Layout
+from pqk_codegen.ops import Conv2d, Convolution
+
+LANE = 16
+"""Bits between two lanes whose sums are accumulated in one 32-bit register."""
+WIDE = 23
+"""Bits between two lanes whose sums are accumulated in 64 bits; an element of 8 bits more fits a signed word."""
+
+CONSTANT_MULTIPLIER = 2**30  # with it a sum of 4 * y becomes y
+
+
+@dataclass(frozen=True, eq=False)
+class Channel:
+    """An output channel with a shift of exactly 32: y = min((max(bias + sum, 0) * multiplier + 2^31) >> 32, maximum).
+
+    `low` and `high` bound bias + sum for every input.
+    """
+
+    weights: Array
+    """int64, in the operation's order; all zero for a constant channel."""
+    bias: int
+    multiplier: int
+    low: int
+    high: int
+
+    @property
+    def offset(self) -> int:
+        """What makes bias + sum not negative."""
+        return max(0, -self.low)
+
+    @property
+    def start(self) -> int:
+        """Value at which the sum of the weighted inputs starts, in a lane that never borrows."""
+        return self.bias + self.offset
+
+    @property
+    def fits_lane(self) -> bool:
+        """Whether 16 bits hold the final sum, and 15 what is above the offset (a signed halfword's multiplication)."""
+        return self.high <= 2**15 - 1 and self.high + self.offset <= 2**LANE - 1
+
+    @property
+    def fits_wide_lane(self) -> bool:
+        """Whether a signed lane of WIDE bits holds the final sum."""
+        return -(2 ** (WIDE - 1)) <= self.low and self.high < 2 ** (WIDE - 1)
+
+
+def channels(op: Convolution, source: Tensor, maximum: int) -> list[Channel]:
+    """The output channels of a convolution, rescaled to a shift of 32; exactly the same results.
+
+    A multiplier that would not fit 31 bits is kept and weights and bias are doubled instead. A channel whose output
+    does not depend on the input (no weights, or saturated) becomes a small constant.
+    """
+    rows = op.weights.reshape(op.weights.shape[0], -1).astype(np.int64)
+    return [
+        _channel(row, int(bias), int(multiplier), 32 - op.shift, source, maximum, op.pool == (1, 1))
+        for row, bias, multiplier in zip(rows, op.bias, op.multiplier, strict=True)
+    ]
+
+
+def _channel(
+    weights: Array, bias: int, multiplier: int, doublings: int, source: Tensor, maximum: int, pointwise: bool
+) -> Channel:
+    while doublings and multiplier < 2**30:
+        multiplier, doublings = 2 * multiplier, doublings - 1
+    weights, bias = weights << doublings, bias << doublings
+    positive, negative = int(weights[weights > 0].sum()), int(weights[weights < 0].sum())
+    low = bias + positive * min(source.minimum, 0) + negative * source.maximum
+    high = bias + positive * source.maximum + negative * min(source.minimum, 0)
+    at_low, at_high = (_output(value, multiplier, maximum) for value in (low, high))
+    if pointwise and at_low == at_high:
+        return Channel(np.zeros_like(weights), 4 * at_low, CONSTANT_MULTIPLIER, 4 * at_low, 4 * at_low)
+    return Channel(weights, bias, multiplier, low, high)
+
+
+def _output(value: int, multiplier: int, maximum: int) -> int:
+    return min((max(value, 0) * multiplier + 2**31) >> 32, maximum)
+
+
+def activation_bits(tensor: Tensor) -> int | None:
+    """b where the tensor's largest value is 2^b - 1 with b in 4..8, which saturating instructions need; else None."""
+    bits = (tensor.maximum + 1).bit_length() - 1
+    return bits if tensor.maximum == 2**bits - 1 and 4 <= bits <= 8 else None
+
+
+def same_size(op: Convolution, source: Tensor, output: Tensor) -> bool:
+    """Whether the convolution has a stride of 1, does not pool, and keeps height and width."""
+    return op.stride == op.pool == (1, 1) and source.shape[1:] == output.shape[1:]
+
+
+def lanes_form(op: Conv2d | Convolution, shift: int) -> Form:
+    """Lanes that have the convolution's padding around them."""
+    return Form("lanes", shift, op.padding)
+
+
+def lanes_of(layout: Layout) -> Lanes:
+    """`layout`, which must be lanes."""
+    if not isinstance(layout, Lanes):
+        raise TypeError(f"{layout} is not of lanes")
+    return layout
+
+
+def lanes_expression(lanes: Lanes) -> str:
+    """Initialiser of a `pqk_lanes_t`."""
+    return (
+        f"{{ .planes = {lanes.planes}, .height = {lanes.height}, .width = {lanes.width}, .rows = {lanes.rows}, "
+        f".row = {lanes.row}, .origin = {lanes.origin}, .plane = {lanes.plane}, .shift = {lanes.shift} }}"
+    )
+
+
+def tap_offsets(op: Convolution, source: Lanes, inputs: int) -> Array:
+    """int64 [inputs * kernel height * kernel width]: words from a plane buffer's start to each tap of output (0, 0)."""
+    channel, ky, kx = np.indices((inputs, *op.kernel))
+    y, x = ky * op.dilation[0], kx * op.dilation[1]
+    (step_y, step_x), (top, left, _, _) = source.stride, op.padding
+    plane = (channel * step_y + y % step_y) * step_x + x % step_x
+    line, column = y // step_y, x // step_x
+    offsets = plane * source.plane + (line + source.top - top) * source.row + column + source.left - left
+    return np.asarray(offsets.ravel())

@@ -1,0 +1,31 @@
+"""Planes of bytes from lanes: codegen/kernels/unpack_lanes.c."""
+
+from pqk_codegen.kernels.base import Conversion, Invocation, Move
+from pqk_codegen.kernels.geometry import compiled, planes_expression, planes_of
+from pqk_codegen.kernels.lanes import lanes_expression, lanes_of
+from pqk_codegen.layout import Lanes, Planes
+
+
+class UnpackLanes(Conversion):
+    """For readers that know bytes only."""
+
+    name = "unpack_lanes"
+
+    def supports(self, move: Move) -> bool:
+        lanes = isinstance(move.source, Lanes) and move.source.stride == (1, 1)
+        return lanes and isinstance(move.target, Planes) and move.tensor.dtype == "uint8"
+
+    def resolve(self, move: Move) -> Invocation:
+        return Invocation(
+            kernel=self.name,
+            function=f"pqk_{self.name}",
+            sources=("unpack_lanes.c",),
+            tables=(),
+            cost=compiled(6 * move.tensor.elements + 20 * move.tensor.elements / move.tensor.shape[2]),
+            code=180,
+            structure="pqk_unpack_lanes_t",
+            fields=(
+                ("input", lanes_expression(lanes_of(move.source))),
+                ("output", planes_expression(planes_of(move.target))),
+            ),
+        )
