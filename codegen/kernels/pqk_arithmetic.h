@@ -33,4 +33,10 @@ PQK_INLINE uint32_t pqk_requantize_lane(uint32_t lane, uint32_t offset, int32_t 
     return pqk_requantize(sum, multiplier, 32, (uint8_t)((1u << bits) - 1u));
 }
 
+/* Each 16-bit lane of a minus that of b, 0 where that is negative. */
+PQK_INLINE uint32_t pqk_subtract_lanes(uint32_t a, uint32_t b) {
+    const uint32_t low_a = a & 0xFFFFu, low_b = b & 0xFFFFu, high_a = a >> 16, high_b = b >> 16;
+    return (low_a > low_b ? low_a - low_b : 0) | (high_a > high_b ? high_a - high_b : 0) << 16;
+}
+
 #endif

@@ -150,6 +150,22 @@ void pqk_conv2d_lanes_u6(const pqk_conv2d_lanes_t *layer, const uint32_t *input,
 void pqk_conv2d_lanes_u7(const pqk_conv2d_lanes_t *layer, const uint32_t *input, uint32_t *output);
 void pqk_conv2d_lanes_u8(const pqk_conv2d_lanes_t *layer, const uint32_t *input, uint32_t *output);
 
+/* Convolution on lanes by code specialised to the weights, which the generator prints: `tile`
+ * computes `tile_columns` neighbouring words of every output plane. Output word (line, column)
+ * wants the input from line * input_line + column * input_column words on. */
+typedef struct {
+    void (*tile)(const uint32_t *input, uint32_t *output);
+    pqk_lanes_t output;
+    uint32_t lines;
+    uint32_t columns; /* at least tile_columns */
+    uint32_t tile_columns;
+    uint32_t input_line;
+    uint32_t input_column;
+} pqk_conv2d_straight_t;
+
+void pqk_conv2d_straight(const pqk_conv2d_straight_t *layer, const uint32_t *input,
+                         uint32_t *output);
+
 /* output = min(a + b, 2^bits - 1) in every lane, 16 bits apart, bits <= 8. All three have the same
  * layout and `words` words, halo included; output may be a or b. */
 typedef struct {

@@ -77,13 +77,14 @@ def flash(steps: Iterable[Step]) -> int:
     """Bytes of tables, structures and kernels; what several steps share counts once."""
     tables: dict[object, int] = {}
     code: dict[str, int] = {}
-    count = 0
+    straight = count = 0
     for step in steps:
         call = step.invocation
         tables |= {table.key: table.size for table in call.tables}
         code[call.function] = call.code
+        straight += call.assembly_bytes
         count += 1
-    return sum(tables.values()) + sum(code.values()) + count * STRUCTURE
+    return sum(tables.values()) + sum(code.values()) + straight + count * STRUCTURE
 
 
 def _forced(choices: dict[str, list[Kernel]], forced: Mapping[str, str]) -> dict[str, list[Kernel]]:

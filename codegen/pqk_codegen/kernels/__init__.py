@@ -5,6 +5,7 @@ from pqk_codegen.kernels.add_planes import AddPlanes
 from pqk_codegen.kernels.base import Conversion, Kernel
 from pqk_codegen.kernels.conv2d_dense import Conv2dDense
 from pqk_codegen.kernels.conv2d_lanes import Conv2dLanes
+from pqk_codegen.kernels.conv2d_pool_straight import Conv2dPoolStraight
 from pqk_codegen.kernels.conv2d_sparse import Conv2dSparse4, Conv2dSparse8
 from pqk_codegen.kernels.depthwise_conv2d import DepthwiseConv2dDense
 from pqk_codegen.kernels.fully_connected_dense import FullyConnectedDense
@@ -17,6 +18,7 @@ __all__ = ["CONVERSIONS", "KERNELS"]
 
 KERNELS: tuple[Kernel, ...] = (
     Conv2dLanes(),
+    Conv2dPoolStraight(),
     AddLanes(),
     SumLanes(),
     Conv2dSparse4(),

@@ -62,6 +62,8 @@ class Invocation:
     """Its fields in order: name, C expression; `@role` stands for the table with that role."""
     assembly: str = ""
     """C text printed before the layer, for kernels whose code is specialised to the weights."""
+    assembly_bytes: int = 0
+    """Estimated size of that code in flash."""
 
     @property
     def flash(self) -> int:
