@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support import seeds
-from support.device import BOARD, BUILD_ID, FAULTS, INPUT_BYTES, RESET, build, clips, logits
+from support.device import BOARD, BUILD_ID, FAULTS, INPUT_BYTES, RESET, build, clips, logits, with_first
 
 from pqk import device as verbs
 from pqk import protocol, runners, tools
@@ -46,13 +46,6 @@ def state(built: BuildResult, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def device(state: Path) -> Iterator[Device]:
     with runners.connect(BOARD, state, expected_build=BUILD_ID) as opened:
         yield opened
-
-
-def with_first(*values: int) -> np.ndarray:
-    """A clip that begins with certain bytes, which tell the double what to do."""
-    clip = np.zeros(INPUT_BYTES, np.uint8)
-    clip[: len(values)] = values
-    return clip
 
 
 def wait_for(condition, seconds: float = 10.0) -> bool:  # type: ignore[no-untyped-def]
@@ -248,7 +241,7 @@ def test_counts_are_repeatable_to_the_tick(state: Path) -> None:
 @pytest.mark.parametrize(
     ("kind", "told"),
     [
-        ("no memory", "no memory where data was read or written; address 0xa0000004"),
+        ("no memory", "no memory where data was read or written; address 0x3f000004"),
         ("undefined instruction", "undefined instruction"),
         ("stack overflow", "stack overflow"),
     ],

@@ -1,37 +1,40 @@
-"""A generated network of res8-narrow's shape on the emulated board against the numpy interpreter."""
+"""A generated network of res8-narrow's shape on the emulated boards against the numpy interpreter."""
 
 from pathlib import Path
 
 import numpy as np
+import pytest
 from pqk_codegen import interpreter
 from pqk_codegen.generate import generate
 from pqk_codegen.plan import plan
 from support import networks, seeds
-from support.device import BOARD
+from support.device import EMULATED
 
-from pqk import firmware, runners
+from pqk import boards, firmware, runners
 from pqk.evaluate import Clips, Unit, evaluate
 
 COUNT = 3
 
 
-def test_logits_equal_the_interpreters(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", EMULATED)
+def test_logits_equal_the_interpreters(name: str, tmp_path: Path) -> None:
+    board = boards.load(name)
     rng = seeds.fresh("network")
     network = networks.res8(rng)
-    planned = plan(network, BOARD.cpu)
-    firmware.check_fit(BOARD, {"weights": planned.flash}, {"arena": planned.arena})
+    planned = plan(network, board.cpu)
+    firmware.check_fit(board, {"weights": planned.flash}, {"arena": planned.arena})
     build_id = generate(planned, tmp_path / "generated")
-    built = firmware.compile_firmware(BOARD, tmp_path / "generated", tmp_path / "firmware")
+    built = firmware.compile_firmware(board, tmp_path / "generated", tmp_path / "firmware")
     assert built.ram.arena == planned.arena
     assert built.flash.weights >= planned.flash
-    runners.flash(BOARD, built.elf, tmp_path, expected_build=build_id)
+    runners.flash(board, built.elf, tmp_path, expected_build=build_id)
     inputs = rng.integers(0, 256, (COUNT, 1, 101, 40), dtype=np.uint8)
     logits = interpreter.run(network, inputs)[network.output]
     clips = Clips("testing", [f"clip {i}" for i in range(COUNT)], inputs, np.zeros(COUNT, np.int64), logits)
     result = evaluate(
-        lambda: runners.connect(BOARD, tmp_path, expected_build=build_id),
+        lambda: runners.connect(board, tmp_path, expected_build=build_id),
         clips,
-        Unit(BOARD.timer.unit, BOARD.timer.units_per_tick),
+        Unit(board.timer.unit, board.timer.units_per_tick),
         tmp_path / "journal",
         lambda *_: None,
     )
@@ -40,4 +43,4 @@ def test_logits_equal_the_interpreters(tmp_path: Path) -> None:
     assert len(record["layers"]) == len(planned.layers)
     # At least an instruction for every multiplication that is left.
     assert min(record["per_inference"]) > sum(layer.nonzero_macs for layer in planned.layers)
-    assert 64 < record["stack_high_water"] < BOARD.memory.stack
+    assert 64 < record["stack_high_water"] < board.memory.stack

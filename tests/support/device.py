@@ -16,6 +16,7 @@ FAULTS = {"no memory": 0xF0, "undefined instruction": 0xF1, "stack overflow": 0x
 RESET = 0xF3
 
 BOARD = pqk.boards.load("mps2-an386")
+EMULATED = [name for name in pqk.boards.names() if pqk.boards.load(name).emulated]
 
 
 def build(out: Path, board: Board = BOARD) -> BuildResult:
@@ -28,6 +29,13 @@ def clips(rng: np.random.Generator, count: int) -> np.ndarray:
     inputs = rng.integers(0, 256, (count, 1, 101, 40)).astype(np.uint8)
     inputs[:, 0, 0, 0] %= 0xF0
     return inputs
+
+
+def with_first(*values: int) -> np.ndarray:
+    """A clip that begins with certain bytes, which tell the double what to do."""
+    clip = np.zeros(INPUT_BYTES, np.uint8)
+    clip[: len(values)] = values
+    return clip
 
 
 def logits(clip: np.ndarray) -> tuple[int, int]:
