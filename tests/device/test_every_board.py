@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 from support import seeds
-from support.device import BUILD_ID, EMULATED, FAULTS, build, clips, logits, with_first
+from support.device import BUILD_ID, EMULATED, FAULTS, build, clips, exchange, logits, with_first
 
-from pqk import boards, runners, tools
+from pqk import boards, protocol, runners, tools
 from pqk.boards import Board
 from pqk.errors import LinkError
 from pqk.firmware import FIRMWARE_FLASH, FIRMWARE_RAM, BuildResult
+from pqk.protocol import REPLY, Frame, Type, encode
 
 RECORDS_NO_CAUSE = "records no cause"
 
@@ -41,7 +42,7 @@ def flashed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 def test_sizes_are_as_the_fit_check_assumes(flashed: Flashed) -> None:
     board, built = flashed.board, flashed.built
     assert built.flash.code < FIRMWARE_FLASH
-    assert built.ram.static < FIRMWARE_RAM + board.uart.largest_payload
+    assert built.ram.static < FIRMWARE_RAM + board.uart.ring + board.uart.largest_payload
 
 
 def test_it_answers_exactly_and_counts_instructions(flashed: Flashed) -> None:
@@ -67,6 +68,24 @@ def test_it_answers_exactly_and_counts_instructions(flashed: Flashed) -> None:
         stats = device.stats()
         assert stats.dropped_frames == 0
         assert 32 <= stats.stack_high_water < board.memory.stack
+
+
+def test_a_flood_loses_nothing(flashed: Flashed) -> None:
+    """Far more than the receive ring holds, while the device is busy: an inference, then requests without a pause."""
+    step = flashed.board.uart.largest_payload - protocol.INPUT_OVERHEAD
+    clip = with_first(0, 255).tobytes()
+    requests = [
+        (Type.HELLO, b""),
+        *((Type.INPUT, protocol.input_payload(at, clip[at : at + step])) for at in range(0, len(clip), step)),
+        (Type.RUN, b""),
+        *((Type.STATS, b""),) * 300,
+    ]
+    frames = [Frame(kind, number, payload) for number, (kind, payload) in enumerate(requests)]
+    stream = b"".join(map(encode, frames))
+    assert len(stream) > 2 * flashed.board.uart.ring
+    replies = exchange(flashed.board, flashed.state, stream, len(frames))
+    assert [(frame.type, frame.sequence) for frame in replies] == [(f.type | REPLY, f.sequence) for f in frames]
+    assert protocol.parse_stats(replies[-1].payload).dropped_frames == 0
 
 
 @pytest.mark.parametrize(

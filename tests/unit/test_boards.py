@@ -44,6 +44,7 @@ def test_code_is_for_the_core_that_is_named(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "cpu", "machine"),
     [
+        ("microbit", "cortex-m0", "microbit"),
         ("mps2-an385", "cortex-m3", "mps2-an385"),
         ("mps2-an385-armv6m", "cortex-m0", "mps2-an385"),
         ("mps2-an386", "cortex-m4", "mps2-an386"),
@@ -60,6 +61,12 @@ def test_the_board_for_counting_says_that_it_is_none() -> None:
     board = boards.load("mps2-an385-armv6m")
     assert "no such board exists" in board.status
     assert "counting only" in board.title
+
+
+def test_what_has_a_default_may_be_left_out() -> None:
+    assert "ring" not in ORIGINAL
+    assert (boards.load("mps2-an386").uart.ring, boards.load("mps2-an386").uart.pins) == (1024, ())
+    assert (boards.load("microbit").uart.ring, boards.load("microbit").uart.pins) == (256, (24, 25))
 
 
 def test_a_board_of_the_users(tmp_path: Path) -> None:
@@ -101,6 +108,9 @@ def test_a_name_is_not_a_path(name: str) -> None:
         ("stack = 4096", "stack = 4097", "memory.stack = 4097"),
         ("irq = 0", "irq = -1", "uart.irq = -1"),
         ("largest_payload = 4096", "largest_payload = 2", "uart.largest_payload = 2"),
+        ("baud = 115_200", "baud = 115_200\nring = 1000", "uart.ring = 1000 must be a power of two"),
+        ("baud = 115_200", "baud = 115_200\npins = [1]", "uart.pins = [1] must be two numbers"),
+        ("baud = 115_200", 'baud = 115_200\npins = ["a", "b"]', "uart.pins = ['a', 'b'] is not of type list of int"),
         ('driver = "cmsdk"\nbase = 0x4000_4000', 'driver = "magic"\nbase = 1', "uart.driver = 'magic' is unknown"),
         ("units_per_tick = 1.25", "units_per_tick = 0", "timer.units_per_tick"),
         ("[runner]", "[starter]", "unknown table [starter]"),
