@@ -162,7 +162,8 @@ def can_finish(lanes: Lanes) -> bool:
 
 def finishing_cost(lanes: Lanes) -> Cost:
     """Estimate of pqk_lanes_finish."""
-    halo = lanes.plane - lanes.rows * lanes.row
+    above, below = lanes.origin, lanes.plane - lanes.origin - lanes.rows * lanes.row
     missing = (2 * lanes.rows - lanes.height) * lanes.row
     columns = lanes.rows * (lanes.row - lanes.width)
-    return compiled(lanes.planes * (4 * halo + 4 * missing + 3 * columns + 4 * lanes.rows + 30))
+    words = 5 * above + 7 * below + 5 * missing + 3 * columns
+    return compiled(lanes.planes * (words + 8 * lanes.rows + 34))

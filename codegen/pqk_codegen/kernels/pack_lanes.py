@@ -22,7 +22,7 @@ class PackLanes(Conversion):
             function=f"pqk_{self.name}_{suffix}",
             sources=("pack_lanes.c",),
             tables=(),
-            cost=compiled(target.planes * (3 * target.plane + target.lines * 70) + 12 * move.tensor.elements),
+            cost=compiled(target.planes * (2.7 * target.plane + 88 * target.lines) + 10 * move.tensor.elements),
             code=420,
             structure="pqk_pack_lanes_t",
             fields=(

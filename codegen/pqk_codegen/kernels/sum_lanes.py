@@ -13,8 +13,9 @@ class SumLanes(Kernel):
 
     name = "sum_lanes"
     lane: ClassVar[int] = LANE
-    per_word: ClassVar[float] = 2.8
+    per_word: ClassVar[int] = 3
     """Instructions."""
+    per_plane: ClassVar[int] = 33
 
     def supports(self, node: Node) -> bool:
         return isinstance(node.op, SumPool) and node.inputs[0].dtype == "uint8"
@@ -34,7 +35,7 @@ class SumLanes(Kernel):
             function=f"pqk_{self.name}",
             sources=("sum_lanes.c",),
             tables=(),
-            cost=compiled(lanes.planes * (self.per_word * lanes.words + 40)),
+            cost=compiled(lanes.planes * (self.per_word * lanes.words + self.per_plane)),
             code=180,
             structure="pqk_sum_lanes_t",
             fields=(("input", lanes_expression(lanes)),),
@@ -47,3 +48,4 @@ class SumWideLanes(SumLanes):
     name = "sum_wide_lanes"
     lane = WIDE
     per_word = 6
+    per_plane = 11
