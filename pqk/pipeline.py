@@ -64,6 +64,30 @@ class Build:
         return self.directory / FIRMWARE / "firmware.elf"
 
 
+@dataclass(frozen=True)
+class Compiled:
+    """A network as firmware for a board."""
+
+    plan: planning.Plan
+    build_id: str
+    directory: Path
+    """Where firmware.elf and the files beside it are."""
+    sizes: dict[str, Any]
+    """See `pqk.firmware.BuildResult`."""
+    fresh: bool
+    """Whether anything was compiled, rather than found up to date."""
+
+    @property
+    def elf(self) -> Path:
+        """The firmware."""
+        return self.directory / "firmware.elf"
+
+    def layer_flash(self, layer: planning.Layer) -> int:
+        """Bytes that a layer's constants take in the linked firmware."""
+        names = [placed.symbol for placed in layer.tables] + [layer.symbol]
+        return sum(int(self.sizes["symbols"].get(name, 0)) for name in names)
+
+
 def board_directory(project: Project, board_name: str) -> Path:
     """Where everything for one board goes."""
     return project.build_dir / board_name
@@ -79,20 +103,32 @@ def build(project: Project, board: Board, *, data: Path | None, report: Reporter
     inputs = _features(project, dataset, report)
     trained = _trained(project, inputs, report)
     network = _network(trained / "network")
-    plan = _plan(network, board)
-    firmware.check_fit(board, {"weights": plan.flash}, {"arena": plan.arena})
     directory = board_directory(project, board.name)
-    with tempfile.TemporaryDirectory() as generated:
-        build_id = generate(plan, Path(generated), salt=_salt(board))
-        fresh = _compiled_id(directory / FIRMWARE) != build_id
-        if fresh:
-            report.note(f"compiling for {board.title}")
-            _compile(board, Path(generated), build_id, directory / FIRMWARE)
-    sizes = json.loads((directory / FIRMWARE / "sizes.json").read_text())
-    record = _record(project, network, plan, build_id, sizes)
+    compiled = compile_network(network, board, directory / FIRMWARE, report.note)
+    record = _record(project, network, compiled)
     record["features"] = _features_key(project, inputs.fingerprint)
     _keep(directory, trained, dataset.root, inputs, record)
-    return Build(directory, record, fresh)
+    return Build(directory, record, compiled.fresh)
+
+
+def compile_network(network: Network, board: Board, directory: Path, note: Callable[[str], None]) -> Compiled:
+    """Bring the firmware in `directory` up to date with `network`; nothing is compiled where it is.
+
+    Raises:
+        ModelError: no kernel supports an operation.
+        FitError: the network is too large for the board.
+        ToolError: the compiler is missing, or refused the code.
+    """
+    plan = _plan(network, board)
+    firmware.check_fit(board, {"weights": plan.flash}, {"arena": plan.arena})
+    with tempfile.TemporaryDirectory() as generated:
+        build_id = generate(plan, Path(generated), salt=_salt(board))
+        fresh = _compiled_id(directory) != build_id
+        if fresh:
+            note(f"compiling for {board.title}")
+            _compile(board, Path(generated), build_id, directory)
+    sizes = json.loads((directory / "sizes.json").read_text())
+    return Compiled(plan, build_id, directory, sizes, fresh)
 
 
 def load_build(project: Project, board_name: str) -> Build:
@@ -214,12 +250,11 @@ def _compiled_id(directory: Path) -> str | None:
     return path.read_text() if path.is_file() else None
 
 
-def _record(
-    project: Project, network: Network, plan: planning.Plan, build_id: str, sizes: dict[str, Any]
-) -> dict[str, Any]:
+def _record(project: Project, network: Network, compiled: Compiled) -> dict[str, Any]:
+    plan, sizes = compiled.plan, compiled.sizes
     return {
         "schema": 1,
-        "id": build_id,
+        "id": compiled.build_id,
         "compiler": firmware.compiler_version(),
         "tool": f"pqk-mcu {__version__}",
         "model": {
@@ -238,17 +273,11 @@ def _record(
                 key: getattr(layer, key)
                 for key in ("name", "op", "kernel", "macs", "nonzero_macs", "nonzeros", "weights")
             }
-            | {"flash": _symbol_bytes(layer, sizes)}
+            | {"flash": compiled.layer_flash(layer)}
             for layer in plan.layers
         ],
         "memory": {"flash": sizes["flash"], "ram": sizes["ram"]},
     }
-
-
-def _symbol_bytes(layer: planning.Layer, sizes: dict[str, Any]) -> int:
-    """Bytes that a layer's constants take in the linked firmware."""
-    names = [placed.symbol for placed in layer.tables] + [layer.symbol]
-    return sum(int(sizes["symbols"].get(name, 0)) for name in names)
 
 
 def _keep(directory: Path, trained: Path, source: Path, inputs: Features, record: dict[str, Any]) -> None:
