@@ -12,7 +12,7 @@ from pqk_codegen.plan import plan
 from support.benchmark import BROKEN, INEXACT, TOO_LARGE, measured, row
 from support.networks import random_network
 
-from pqk import boards, firmware, project, tables
+from pqk import boards, firmware, pipeline, project, tables
 from pqk.bench import cases as case_files
 from pqk.bench import measure, record, run
 from pqk.bench.cases import BITS, BOARDS, SPARSITIES, Case, Selection, Trained, cases
