@@ -163,6 +163,45 @@ void pqk_conv2d_wide_lanes_u7(const pqk_lane_stream_t *layer, const uint32_t *in
 void pqk_conv2d_wide_lanes_u8(const pqk_lane_stream_t *layer, const uint32_t *input,
                               uint32_t *output);
 
+/* Depthwise 3x3 convolution + ReLU + requantisation on lanes 16 bits apart, stride 1, one column of
+ * padding on both sides, which the input's layout need not have. input, output: as above; lines of
+ * the input are input_row words apart.
+ *
+ * The stream has for each channel: bytes from `input` to the tap in the kernel's first row, second
+ * column, of the first output; that row's three weights; the sums' start, offset + bias in both
+ * lanes; the same four words for the second and the third row; multiplier; rounding. For every
+ * input, each channel's offset + bias + sum must lie in 0 .. 32767; it becomes
+ * ((it * multiplier >> 16) + rounding) >> 16, 0 if that is negative.
+ *
+ * pqk_depthwise_lanes_five is for tensors of five columns, pqk_depthwise_lanes for more. */
+typedef struct {
+    const uint32_t *stream;
+    uint32_t stream_words;
+    pqk_lanes_t output;
+    uint32_t input_row;
+} pqk_depthwise_lanes_t;
+
+void pqk_depthwise_lanes_five_u4(const pqk_depthwise_lanes_t *layer, const uint32_t *input,
+                                 uint32_t *output);
+void pqk_depthwise_lanes_u4(const pqk_depthwise_lanes_t *layer, const uint32_t *input,
+                            uint32_t *output);
+void pqk_depthwise_lanes_five_u5(const pqk_depthwise_lanes_t *layer, const uint32_t *input,
+                                 uint32_t *output);
+void pqk_depthwise_lanes_u5(const pqk_depthwise_lanes_t *layer, const uint32_t *input,
+                            uint32_t *output);
+void pqk_depthwise_lanes_five_u6(const pqk_depthwise_lanes_t *layer, const uint32_t *input,
+                                 uint32_t *output);
+void pqk_depthwise_lanes_u6(const pqk_depthwise_lanes_t *layer, const uint32_t *input,
+                            uint32_t *output);
+void pqk_depthwise_lanes_five_u7(const pqk_depthwise_lanes_t *layer, const uint32_t *input,
+                                 uint32_t *output);
+void pqk_depthwise_lanes_u7(const pqk_depthwise_lanes_t *layer, const uint32_t *input,
+                            uint32_t *output);
+void pqk_depthwise_lanes_five_u8(const pqk_depthwise_lanes_t *layer, const uint32_t *input,
+                                 uint32_t *output);
+void pqk_depthwise_lanes_u8(const pqk_depthwise_lanes_t *layer, const uint32_t *input,
+                            uint32_t *output);
+
 /* Convolution on lanes by code specialised to the weights, which the generator prints: `tile`
  * computes `tile_columns` neighbouring words of every output plane. Output word (line, column)
  * wants the input from line * input_line + column * input_column words on. */
