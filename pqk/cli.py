@@ -120,6 +120,25 @@ def evaluate(root: Path, board_name: str | None, port: str | None, split: str, l
 
 @cli.command()
 @board_option
+@port_option
+@click.pass_obj
+def tune(root: Path, board_name: str | None, port: str | None) -> None:
+    """Measure every kernel that can run a layer on the device; later builds choose by that."""
+    project, board = _open(root, board_name)
+    from pqk import measure, tables
+    from pqk.console import bars
+
+    with bars() as shown:
+        record = measure.run_tuning(
+            project, board, port=port, progress=lambda done, total: shown.update("builds measured", done, total)
+        )
+    click.echo(tables.tuning(record))
+    if record["changed"]:
+        click.echo("next: pqk-mcu build")
+
+
+@cli.command()
+@board_option
 @click.option("--output", type=click.Path(path_type=Path), help="Folder for report.json and report.html.")
 @click.option("--open", "show", is_flag=True, help="Show the page in a browser, where there is a screen.")
 @click.pass_obj

@@ -5,24 +5,26 @@ the source of the stage included. A result that is there is complete, because it
 """
 
 import json
+import math
 import shutil
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pqk_codegen import plan as planning
 from pqk_codegen import store
-from pqk_codegen.errors import IrError
+from pqk_codegen.choice import Objective
+from pqk_codegen.errors import FlashLimitError, IrError
 from pqk_codegen.generate import generate
 from pqk_codegen.ir import Network
 
-from pqk import __version__, assets, features, firmware
+from pqk import __version__, assets, choices, features, firmware, tune
 from pqk.boards import Board
 from pqk.data.dataset import SPLITS, DataSet, scan
 from pqk.data.source import locate
-from pqk.errors import ModelError, ProjectError
+from pqk.errors import FitError, ModelError, ProjectError
 from pqk.features import Features
 from pqk.files import atomic_directory, atomic_write_text, digest, digest_tree
 from pqk.project import Project, as_plain
@@ -35,6 +37,8 @@ CODEGEN = Path(store.__file__).parent
 RECORD = "build.json"
 FIRMWARE = "firmware"
 BUILD_ID = "build_id"
+MODELLED = ("cortex-m3", "cortex-m4", "cortex-m33")  # cores that the model of the Cortex-M4's cycles is close to
+ATTEMPTS = 4  # at a flash limit, because sizes before linking are estimates
 
 
 @dataclass(frozen=True)
@@ -79,17 +83,13 @@ def build(project: Project, board: Board, *, data: Path | None, report: Reporter
     inputs = _features(project, dataset, report)
     trained = _trained(project, inputs, report)
     network = _network(trained / "network")
-    plan = _plan(network, board)
-    firmware.check_fit(board, {"weights": plan.flash}, {"arena": plan.arena})
     directory = board_directory(project, board.name)
-    with tempfile.TemporaryDirectory() as generated:
-        build_id = generate(plan, Path(generated), salt=_salt(board))
-        fresh = _compiled_id(directory / FIRMWARE) != build_id
-        if fresh:
-            report.note(f"compiling for {board.title}")
-            _compile(board, Path(generated), build_id, directory / FIRMWARE)
+    measured = tune.load(directory, tuning_key(trained / "network", board))
+    plan, build_id, fresh = _firmware(project, network, board, objective(project, board, measured), report)
+    for note in choices.fallbacks(plan):
+        report.note(note)
     sizes = json.loads((directory / FIRMWARE / "sizes.json").read_text())
-    record = _record(project, network, plan, build_id, sizes)
+    record = _record(project, network, plan, build_id, sizes, measured)
     record["features"] = _features_key(project, inputs.fingerprint)
     _keep(directory, trained, dataset.root, inputs, record)
     return Build(directory, record, fresh)
@@ -108,9 +108,14 @@ def load_build(project: Project, board_name: str) -> Build:
     return Build(directory, json.loads(path.read_text()), fresh=False)
 
 
+def network_directory(built: Build) -> Path:
+    """Where the network lies that a build was made from."""
+    return built.directory / "network"
+
+
 def load_network(built: Build) -> Network:
     """The network that a build was made from."""
-    return _network(built.directory / "network")
+    return _network(network_directory(built))
 
 
 def features_directory(project: Project, built: Build) -> Path:
@@ -182,11 +187,76 @@ def _network(directory: Path) -> Network:
         raise ModelError(f"{directory}: {error}", f"delete {directory} and build again") from error
 
 
-def _plan(network: Network, board: Board) -> planning.Plan:
+def objective(project: Project, board: Board, measured: tune.Costs) -> Objective:
+    """What the choice of kernels minimises: the project's wish, within the board's memory, measured if it was."""
+    flash_limit = project.build.flash_limit_kb
+    return Objective(
+        goal=project.build.objective,
+        # An emulator counts instructions; of a real board's time the cycle model says more, where there is one.
+        measure="instructions" if board.emulated or board.cpu not in MODELLED else "cycles",
+        wait_states=board.memory.wait_states,
+        flash_limit=None if flash_limit is None else round(1024 * flash_limit) - firmware.FIRMWARE_FLASH,
+        straight_limit=round(1024 * project.build.straight_line_kb),
+        ram_limit=firmware.spare_ram(board),
+        measured=measured,
+    )
+
+
+def tuning_key(network: Path, board: Board) -> str:
+    """What measured costs of kernels hold for: the network in that folder, the generator, the board."""
+    return digest(
+        [digest_tree(network), digest_tree(CODEGEN.parent, ["**/*.py", "**/*.[ch]", "**/*.j2"]), _salt(board)]
+    )
+
+
+def _firmware(
+    project: Project, network: Network, board: Board, wanted: Objective, report: Reporter
+) -> tuple[planning.Plan, str, bool]:
+    """The plan, its build id, and whether it had to be compiled. With a flash limit, what the linker found decides."""
+    directory = board_directory(project, board.name)
+    limit = project.build.flash_limit_kb
+    for _ in range(ATTEMPTS):
+        plan = _plan(project, network, board, wanted)
+        firmware.check_fit(board, {"tables": plan.flash, "kernels": plan.code}, {"arena": plan.arena})
+        build_id, fresh = _compiled(plan, board, directory, report)
+        total = json.loads((directory / FIRMWARE / "sizes.json").read_text())["flash"]["total"]
+        if limit is None or wanted.flash_limit is None or total <= 1024 * limit:
+            return plan, build_id, fresh
+        wanted = replace(wanted, flash_limit=wanted.flash_limit - (total - int(1024 * limit)))
+    raise _limit_error(project, network, board)
+
+
+def _compiled(plan: planning.Plan, board: Board, directory: Path, report: Reporter) -> tuple[str, bool]:
+    with tempfile.TemporaryDirectory() as generated:
+        build_id = generate(plan, Path(generated), salt=_salt(board))
+        fresh = _compiled_id(directory / FIRMWARE) != build_id
+        if fresh:
+            report.note(f"compiling for {board.title}")
+            _compile(board, Path(generated), build_id, directory / FIRMWARE)
+    return build_id, fresh
+
+
+def _plan(project: Project, network: Network, board: Board, wanted: Objective) -> planning.Plan:
     try:
-        return planning.plan(network, board.cpu)
+        return planning.plan(network, board.cpu, wanted)
+    except FlashLimitError as error:
+        raise _limit_error(project, network, board) from error
     except IrError as error:
         raise ModelError(str(error), "choose another network or board in pqk.toml") from error
+
+
+def _limit_error(project: Project, network: Network, board: Board) -> FitError:
+    """Names the smallest size that is possible, from a firmware that is compiled for it."""
+    smallest = planning.plan(network, board.cpu, Objective(goal="size"))
+    with tempfile.TemporaryDirectory() as folder:
+        generate(smallest, Path(folder) / "generated", salt=_salt(board))
+        built = firmware.compile_firmware(board, Path(folder) / "generated", Path(folder) / FIRMWARE)
+    limit = project.build.flash_limit_kb or 0
+    return FitError(
+        f"build.flash_limit_kb = {limit:g} cannot be met: the smallest firmware with this network takes "
+        f"{built.flash.total:,} bytes",
+        f"flash_limit_kb = {math.ceil(10 * built.flash.total / 1024) / 10} or more, or a smaller network",
+    )
 
 
 def _salt(board: Board) -> str:
@@ -215,7 +285,12 @@ def _compiled_id(directory: Path) -> str | None:
 
 
 def _record(
-    project: Project, network: Network, plan: planning.Plan, build_id: str, sizes: dict[str, Any]
+    project: Project,
+    network: Network,
+    plan: planning.Plan,
+    build_id: str,
+    sizes: dict[str, Any],
+    measured: tune.Costs,
 ) -> dict[str, Any]:
     return {
         "schema": 1,
@@ -239,7 +314,8 @@ def _record(
                 for key in ("name", "op", "kernel", "macs", "nonzero_macs", "nonzeros", "weights")
             }
             | {"flash": _symbol_bytes(layer, sizes)}
-            for layer in plan.layers
+            | facts
+            for layer, facts in zip(plan.layers, choices.facts(plan, measured), strict=True)
         ],
         "memory": {"flash": sizes["flash"], "ram": sizes["ram"]},
     }
@@ -248,7 +324,7 @@ def _record(
 def _symbol_bytes(layer: planning.Layer, sizes: dict[str, Any]) -> int:
     """Bytes that a layer's constants take in the linked firmware."""
     names = [placed.symbol for placed in layer.tables] + [layer.symbol]
-    return sum(int(sizes["symbols"].get(name, 0)) for name in names)
+    return sum(int(sizes["symbols"].get(name, 0)) for name in (*names, layer.code_symbol))
 
 
 def _keep(directory: Path, trained: Path, source: Path, inputs: Features, record: dict[str, Any]) -> None:

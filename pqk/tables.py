@@ -43,6 +43,16 @@ def sizes(record: dict[str, Any], board: Board) -> str:
     return _text(table) + "\n" + "\n".join(lines)
 
 
+def tuning(record: dict[str, Any]) -> str:
+    """What every kernel costs, and which choices that changes."""
+    table = Table("layer", "kernel", box=None)
+    table.add_column(record["unit"], justify="right")
+    for entry in sorted(record["measured"], key=lambda entry: (entry["layer"], entry["cost"])):
+        table.add_row(entry["layer"], entry["kernel"], f"{entry['cost']:,.0f}")
+    changes = [f"{change['layer']}: {change['before']} -> {change['after']}" for change in record["changed"]]
+    return _text(table) + "\n" + ("\n".join(changes) or "the measurement changes no choice")
+
+
 def evaluation(result: dict[str, Any]) -> str:
     """Outcome of an evaluation."""
     clips = result["clips"]

@@ -48,7 +48,7 @@ class AddLanes(Kernel):
             function=f"pqk_{self.name}_u{activation_bits(site.output)}",
             sources=(f"{self.name}.c",),
             tables=(),
-            cost=block(self.listing) * (words // self.group) + compiled(60),
+            cost=block(self.listing, wait_states=site.wait_states) * (words // self.group) + compiled(60),
             code=200,
             structure="pqk_add_lanes_t",
             fields=(("words", str(words)),),
