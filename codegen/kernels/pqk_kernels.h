@@ -121,6 +121,8 @@ typedef struct {
     uint16_t origin;
     uint32_t plane; /* words */
     uint8_t shift;
+    uint8_t
+        surrounded; /* whether words outside of the tensor are read; if not, they hold anything */
 } pqk_lanes_t;
 
 /* Convolution + ReLU + requantisation on lanes by a stream of entries. Neither pools.
@@ -247,7 +249,8 @@ void pqk_add_wide_lanes_u7(const pqk_add_lanes_t *layer, const uint32_t *a, cons
 void pqk_add_wide_lanes_u8(const pqk_add_lanes_t *layer, const uint32_t *a, const uint32_t *b,
                            uint32_t *output);
 
-/* output[c] = sum over plane c of lanes 16 bits apart, or 23. Halo columns must be zero. */
+/* output[c] = sum over plane c of lanes 16 bits apart, or 23. The sum of a lane of 16 bits over its
+ * plane fits that lane. */
 typedef struct {
     pqk_lanes_t input;
 } pqk_sum_lanes_t;

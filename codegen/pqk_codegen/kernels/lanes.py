@@ -163,7 +163,8 @@ def lanes_expression(lanes: Lanes) -> str:
     """Initialiser of a `pqk_lanes_t`."""
     return (
         f"{{ .planes = {lanes.planes}, .height = {lanes.height}, .width = {lanes.width}, .rows = {lanes.rows}, "
-        f".row = {lanes.row}, .origin = {lanes.origin}, .plane = {lanes.plane}, .shift = {lanes.shift} }}"
+        f".row = {lanes.row}, .origin = {lanes.origin}, .plane = {lanes.plane}, .shift = {lanes.shift}, "
+        f".surrounded = {int(lanes.surrounded)} }}"
     )
 
 
@@ -193,7 +194,10 @@ def can_finish(lanes: Lanes) -> bool:
 
 def finishing_cost(lanes: Lanes) -> Cost:
     """Estimate of pqk_lanes_finish."""
+    if not lanes.surrounded:
+        return compiled(10)
     halo = lanes.plane - lanes.rows * lanes.row
     missing = (2 * lanes.rows - lanes.height) * lanes.row
-    columns = lanes.rows * (lanes.row - lanes.width)
-    return compiled(lanes.planes * (4 * halo + 4 * missing + 3 * columns + 4 * lanes.rows + 30))
+    gap = lanes.row - lanes.width
+    gaps = lanes.rows * (5 + 4 * gap) if gap else 0
+    return compiled(lanes.planes * (5 * (halo + missing) + gaps + 30))
