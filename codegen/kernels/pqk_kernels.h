@@ -121,6 +121,8 @@ typedef struct {
     uint16_t origin;
     uint32_t plane; /* words */
     uint8_t shift;
+    uint8_t
+        surrounded; /* whether words outside of the tensor are read; if not, they hold anything */
 } pqk_lanes_t;
 
 /* Convolution + ReLU + requantisation on lanes by a stream of entries. Neither pools.
@@ -162,6 +164,45 @@ void pqk_conv2d_wide_lanes_u7(const pqk_lane_stream_t *layer, const uint32_t *in
                               uint32_t *output);
 void pqk_conv2d_wide_lanes_u8(const pqk_lane_stream_t *layer, const uint32_t *input,
                               uint32_t *output);
+
+/* Depthwise 3x3 convolution + ReLU + requantisation on lanes 16 bits apart, stride 1, one column of
+ * padding on both sides, which the input's layout need not have. input, output: as above; lines of
+ * the input are input_row words apart.
+ *
+ * The stream has for each channel: bytes from `input` to the tap in the kernel's first row, second
+ * column, of the first output; that row's three weights; the sums' start, offset + bias in both
+ * lanes; the same four words for the second and the third row; multiplier; rounding. For every
+ * input, each channel's offset + bias + sum must lie in 0 .. 32767; it becomes
+ * ((it * multiplier >> 16) + rounding) >> 16, 0 if that is negative.
+ *
+ * pqk_depthwise_lanes_five is for tensors of five columns, pqk_depthwise_lanes for more. */
+typedef struct {
+    const uint32_t *stream;
+    uint32_t stream_words;
+    pqk_lanes_t output;
+    uint32_t input_row;
+} pqk_depthwise_lanes_t;
+
+void pqk_depthwise_lanes_five_u4(const pqk_depthwise_lanes_t *layer, const uint32_t *input,
+                                 uint32_t *output);
+void pqk_depthwise_lanes_u4(const pqk_depthwise_lanes_t *layer, const uint32_t *input,
+                            uint32_t *output);
+void pqk_depthwise_lanes_five_u5(const pqk_depthwise_lanes_t *layer, const uint32_t *input,
+                                 uint32_t *output);
+void pqk_depthwise_lanes_u5(const pqk_depthwise_lanes_t *layer, const uint32_t *input,
+                            uint32_t *output);
+void pqk_depthwise_lanes_five_u6(const pqk_depthwise_lanes_t *layer, const uint32_t *input,
+                                 uint32_t *output);
+void pqk_depthwise_lanes_u6(const pqk_depthwise_lanes_t *layer, const uint32_t *input,
+                            uint32_t *output);
+void pqk_depthwise_lanes_five_u7(const pqk_depthwise_lanes_t *layer, const uint32_t *input,
+                                 uint32_t *output);
+void pqk_depthwise_lanes_u7(const pqk_depthwise_lanes_t *layer, const uint32_t *input,
+                            uint32_t *output);
+void pqk_depthwise_lanes_five_u8(const pqk_depthwise_lanes_t *layer, const uint32_t *input,
+                                 uint32_t *output);
+void pqk_depthwise_lanes_u8(const pqk_depthwise_lanes_t *layer, const uint32_t *input,
+                            uint32_t *output);
 
 /* Convolution on lanes by code specialised to the weights, which the generator prints: `tile`
  * computes `tile_columns` neighbouring words of every output plane. Output word (line, column)
@@ -208,7 +249,8 @@ void pqk_add_wide_lanes_u7(const pqk_add_lanes_t *layer, const uint32_t *a, cons
 void pqk_add_wide_lanes_u8(const pqk_add_lanes_t *layer, const uint32_t *a, const uint32_t *b,
                            uint32_t *output);
 
-/* output[c] = sum over plane c of lanes 16 bits apart, or 23. Halo columns must be zero. */
+/* output[c] = sum over plane c of lanes 16 bits apart, or 23. The sum of a lane of 16 bits over its
+ * plane fits that lane. */
 typedef struct {
     pqk_lanes_t input;
 } pqk_sum_lanes_t;

@@ -10,6 +10,7 @@ from pqk_codegen.kernels.conv2d_pool_straight import Conv2dPoolStraight
 from pqk_codegen.kernels.conv2d_sparse import Conv2dSparse4, Conv2dSparse8
 from pqk_codegen.kernels.conv2d_wide_lanes import Conv2dWideLanes
 from pqk_codegen.kernels.depthwise_conv2d import DepthwiseConv2dDense
+from pqk_codegen.kernels.depthwise_lanes import DepthwiseLanes
 from pqk_codegen.kernels.fully_connected_dense import FullyConnectedDense
 from pqk_codegen.kernels.pack_lanes import PackLanes
 from pqk_codegen.kernels.sum_lanes import SumLanes, SumWideLanes
@@ -22,6 +23,7 @@ KERNELS: tuple[Kernel, ...] = (
     Conv2dLanes(),
     Conv2dWideLanes(),
     Conv2dPoolStraight(),
+    DepthwiseLanes(),
     AddLanes(),
     AddWideLanes(),
     SumLanes(),

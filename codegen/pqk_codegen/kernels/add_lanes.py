@@ -35,7 +35,7 @@ class AddLanes(Kernel):
 
     def reads(self, node: Node) -> tuple[Form, ...]:
         del node
-        return (Form("lanes", self.lane), Form("lanes", self.lane))
+        return (Form("lanes", self.lane, surrounded=True),) * 2
 
     def writes(self, node: Node) -> tuple[Form, ...]:
         del node

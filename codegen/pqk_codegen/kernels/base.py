@@ -86,6 +86,8 @@ class Form:
     """Of lanes: bits between the two."""
     halo: tuple[int, int, int, int] = (0, 0, 0, 0)
     """Rows and columns of zeros wanted at top, left, bottom and right."""
+    surrounded: bool = False
+    """Of lanes: whether it reads words outside of the tensor; who wants a halo does."""
     owner: str = ""
     """Name of the one operation that wants a layout of its own."""
     layout: Callable[[Layout], Layout] | None = field(default=None, compare=False)
@@ -126,6 +128,8 @@ class Kernel(ABC):
 
     name: ClassVar[str]
     """As reports show it; also the stem of the C file."""
+    aligned: ClassVar[bool] = True
+    """Whether lanes of equal size that it reads and writes must have lines of equal length."""
     plain: ClassVar[bool] = False
     """Whether it is portable C without tricks: what a layer falls back to, and what gains are measured against."""
 

@@ -16,6 +16,7 @@ LANE = 16
 WIDE = 23
 """Bits between two lanes whose sums are accumulated in 64 bits; an element of 8 bits more fits a signed word."""
 
+OFFSETS = 4096  # tried for a requantisation; nearly always the first one is exact
 CONSTANT_MULTIPLIER = 2**30  # with it a sum of 4 * y becomes y
 
 
@@ -53,6 +54,36 @@ class Channel:
         """Whether a signed lane of WIDE bits holds the final sum."""
         limit: int = 2 ** (WIDE - 1)
         return -limit <= self.low and self.high < limit
+
+
+@dataclass(frozen=True)
+class Requantization:
+    """How a lane of 15 bits becomes an element without a subtraction: ((lane * multiplier >> 16) + rounding) >> 16.
+
+    The lane holds offset + bias + sum, never negative; results below 0 saturate to 0.
+    """
+
+    start: int
+    """offset + bias."""
+    rounding: int
+
+
+def requantization(channel: Channel) -> Requantization | None:
+    """An offset for which that is exact, or None: the sums do not fit 15 bits, or there is no such offset.
+
+    `rounding` takes offset * multiplier / 2^16 back, rounded down or up, so that a remainder is left over in every
+    result. It changes none if it is smaller than the distance of every sum's product to the next rounding threshold.
+    """
+    offsets = np.arange(channel.offset, min(channel.offset + OFFSETS, 2**15 - max(channel.high, 0)))
+    beyond = (np.arange(max(channel.high, 0) + 1) * channel.multiplier + 2**31) % 2**32
+    remainders = offsets * channel.multiplier % 2**16
+    down, up = remainders < 2**32 - beyond.max(), 2**16 - remainders <= beyond.min()
+    exact = np.flatnonzero(down | up)
+    if not exact.size:
+        return None
+    offset = int(offsets[exact[0]])
+    taken = (offset * channel.multiplier >> 16) + int(not down[exact[0]])
+    return Requantization(channel.bias + offset, 2**15 - taken)
 
 
 def channels(op: Convolution, source: Tensor, maximum: int) -> list[Channel]:
@@ -132,7 +163,8 @@ def lanes_expression(lanes: Lanes) -> str:
     """Initialiser of a `pqk_lanes_t`."""
     return (
         f"{{ .planes = {lanes.planes}, .height = {lanes.height}, .width = {lanes.width}, .rows = {lanes.rows}, "
-        f".row = {lanes.row}, .origin = {lanes.origin}, .plane = {lanes.plane}, .shift = {lanes.shift} }}"
+        f".row = {lanes.row}, .origin = {lanes.origin}, .plane = {lanes.plane}, .shift = {lanes.shift}, "
+        f".surrounded = {int(lanes.surrounded)} }}"
     )
 
 
@@ -162,7 +194,10 @@ def can_finish(lanes: Lanes) -> bool:
 
 def finishing_cost(lanes: Lanes) -> Cost:
     """Estimate of pqk_lanes_finish."""
+    if not lanes.surrounded:
+        return compiled(10)
     halo = lanes.plane - lanes.rows * lanes.row
     missing = (2 * lanes.rows - lanes.height) * lanes.row
-    columns = lanes.rows * (lanes.row - lanes.width)
-    return compiled(lanes.planes * (4 * halo + 4 * missing + 3 * columns + 4 * lanes.rows + 30))
+    gap = lanes.row - lanes.width
+    gaps = lanes.rows * (5 + 4 * gap) if gap else 0
+    return compiled(lanes.planes * (5 * (halo + missing) + gaps + 30))
