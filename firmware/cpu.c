@@ -1,6 +1,7 @@
 #include "cpu.h"
 
-/* NVIC interrupt set-enable registers, one bit an interrupt (ARMv7-M ARM, B3.4.4). */
+/* NVIC interrupt set-enable registers, one bit an interrupt (ARMv7-M ARM, B3.4.4). ARMv6-M has only
+ * the first, and no more than its 32 interrupts. */
 #define NVIC_ISER ((volatile uint32_t *)0xE000E100u)
 
 uint32_t pqk_cpu_mask_interrupts(void) {

@@ -5,11 +5,17 @@
 #include "port.h"
 #include "protocol.h"
 
-/* Fault status registers of the System Control Block (ARMv7-M ARM, B3.2.2). */
-#define SCB_CFSR (*(volatile uint32_t *)0xE000ED28u)
-#define SCB_HFSR (*(volatile uint32_t *)0xE000ED2Cu)
-#define SCB_MMFAR (*(volatile uint32_t *)0xE000ED34u)
-#define SCB_BFAR (*(volatile uint32_t *)0xE000ED38u)
+/* Fault status registers of the System Control Block (ARMv7-M ARM, B3.2.2). A core with only the
+ * 16-bit instruction set records no cause (ARMv6-M ARM, B3.2.2): zeros are reported for it. */
+#if __ARM_ARCH_ISA_THUMB >= 2
+#define FAULT_STATUS(address) (*(volatile uint32_t *)(address))
+#else
+#define FAULT_STATUS(address) 0u
+#endif
+#define SCB_CFSR FAULT_STATUS(0xE000ED28u)
+#define SCB_HFSR FAULT_STATUS(0xE000ED2Cu)
+#define SCB_MMFAR FAULT_STATUS(0xE000ED34u)
+#define SCB_BFAR FAULT_STATUS(0xE000ED38u)
 
 #define STACKED_LR 5u /* places in what exception entry pushes: r0-r3, r12, lr, pc, xPSR */
 #define STACKED_PC 6u

@@ -29,6 +29,7 @@ __attribute__((section(".vectors"), used)) const vector_table pqk_vectors = {
         [3] = pqk_fault_entry,  /* memory management */
         [4] = pqk_fault_entry,  /* bus */
         [5] = pqk_fault_entry,  /* usage */
+        [6] = pqk_fault_entry,  /* secure fault (ARMv8-M) */
         [10] = pqk_fault_entry, /* supervisor call */
         [11] = pqk_fault_entry, /* debug monitor */
         [13] = pqk_fault_entry, /* pended service */

@@ -16,6 +16,8 @@ from pqk.errors import BoardError
 SUFFIX = ".toml"
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _Section = TypeVar("_Section")
+_ITEMS: dict[Any, type] = {tuple[str, ...]: str, tuple[int, ...]: int}
+"""What lists in a board's file may hold."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,10 @@ class Uart:
     baud: int
     largest_payload: int
     """Bytes in one frame; the firmware keeps a buffer of this size."""
+    ring: int = 1024
+    """Bytes received while the firmware is busy, a power of two."""
+    pins: tuple[int, ...] = ()
+    """Of transmission and reception; empty where the hardware leaves no choice."""
 
     def __post_init__(self) -> None:
         _driver("uart", self.driver)
@@ -66,6 +72,10 @@ class Uart:
             raise BoardError(f"uart.clock = {self.clock} cannot give uart.baud = {self.baud}")
         if not 64 <= self.largest_payload <= 65536:
             raise BoardError(f"uart.largest_payload = {self.largest_payload} must lie in 64..65536")
+        if not 16 <= self.ring <= 65536 or self.ring & (self.ring - 1):
+            raise BoardError(f"uart.ring = {self.ring} must be a power of two in 16..65536")
+        if len(self.pins) not in (0, 2) or not all(0 <= pin < 256 for pin in self.pins):
+            raise BoardError(f"uart.pins = {list(self.pins)} must be two numbers in 0..255: transmission, reception")
 
 
 @dataclass(frozen=True)
@@ -161,13 +171,17 @@ def _board(file: dict[str, Any]) -> Board:
 def _section(
     kind: type[_Section], where: str, table: dict[str, Any], given: Mapping[str, object] = MappingProxyType({})
 ) -> _Section:
-    """A dataclass from `given` fields and a table with exactly the others. `where` is the table's dotted name."""
+    """A dataclass from `given` fields and a table with the others. `where` is the table's dotted name.
+
+    Only what has a default may be missing.
+    """
     hints = {key: hint for key, hint in typing.get_type_hints(kind).items() if key not in given}
     _known("key", where + ".{}", table, list(hints))
     for key in hints:
-        if key not in table:
+        if key not in table and not hasattr(kind, key):  # a dataclass keeps a default as an attribute of its class
             raise BoardError(f"{where}.{key} is missing")
-    return kind(**given, **{key: _value(f"{where}.{key}", table[key], hint) for key, hint in hints.items()})
+    values = {key: _value(f"{where}.{key}", table[key], hint) for key, hint in hints.items() if key in table}
+    return kind(**given, **values)
 
 
 def _known(what: str, spelling: str, table: dict[str, Any], known: Sequence[str]) -> None:
@@ -181,12 +195,14 @@ def _known(what: str, spelling: str, table: dict[str, Any], known: Sequence[str]
 def _value(key: str, value: Any, wanted: Any) -> object:
     if wanted is Region and isinstance(value, dict):
         return _section(Region, key, value)
-    if wanted == tuple[str, ...] and isinstance(value, list) and all(isinstance(item, str) for item in value):
+    item = _ITEMS.get(wanted)
+    if item is not None and isinstance(value, list) and all(type(element) is item for element in value):
         return tuple(value)
     if wanted is float and type(value) is int:
         return float(value)
     if type(value) is not wanted:
-        name = {Region: "{ origin, size }", tuple[str, ...]: "list of texts"}.get(wanted, wanted.__name__)
+        names = {Region: "{ origin, size }", **{kind: f"list of {item.__name__}" for kind, item in _ITEMS.items()}}
+        name = names.get(wanted) or wanted.__name__
         raise BoardError(f"{key} = {value!r} is not of type {name}")
     return value
 

@@ -46,7 +46,9 @@ _CFSR = {
     25: "DIVBYZERO: division by zero",
 }
 _MMFAR_VALID, _BFAR_VALID = 7, 15
-_EXCEPTIONS = {2: "NMI", 3: "HardFault", 4: "MemManage", 5: "BusFault", 6: "UsageFault"}
+_EXCEPTIONS = {2: "NMI", 3: "HardFault", 4: "MemManage", 5: "BusFault", 6: "UsageFault", 7: "SecureFault"}
+_HARD_FAULT = 3
+_THUMB = 1 << 24  # of xPSR
 
 
 class Type(IntEnum):
@@ -156,6 +158,10 @@ class Fault:
             causes.append(f"address {self.mmfar:#010x}")
         if not self.xpsr:  # in Thumb state it is never 0, so the device could not read the registers off its stack
             causes.append("the stack pointer is outside the stack: stack overflow")
+        elif not self.xpsr & _THUMB and not causes:
+            causes.append("jump to an address without the Thumb bit")
+        if self.exception == _HARD_FAULT and not self.hfsr and not causes:  # ARMv7-M always sets a bit of HFSR
+            causes.append("this core (ARMv6-M) records no cause, see the instruction at pc")
         registers = " ".join(f"{key}={getattr(self, key):#010x}" for key in ("pc", "lr", "xpsr", "sp", "cfsr", "hfsr"))
         return f"{name}: {'; '.join(causes) or 'no cause recorded'} ({registers})"
 

@@ -2,6 +2,7 @@
 #include "board.h"
 #include "cpu.h"
 #include "port.h"
+#include "ring.h"
 
 typedef struct {
     volatile uint32_t data;
@@ -20,12 +21,6 @@ typedef struct {
 #define CONTROL_RX_INTERRUPT 0x8u
 #define INTERRUPT_RX 0x2u
 
-#define RING_BYTES 1024u /* a power of two, so that the free-running indices may wrap */
-
-static uint8_t ring[RING_BYTES];
-static volatile uint32_t ring_written;
-static volatile uint32_t ring_read;
-
 void pqk_uart_init(void) {
     UART->divider = PQK_UART_CLOCK / PQK_UART_BAUD;
     UART->control = CONTROL_TX_ENABLE | CONTROL_RX_ENABLE | CONTROL_RX_INTERRUPT;
@@ -36,23 +31,18 @@ void pqk_uart_init(void) {
  * pqk_uart_read fetches it once the ring is empty. */
 void pqk_uart_interrupt(void) {
     UART->interrupt = INTERRUPT_RX;
-    uint32_t written = ring_written;
-    if ((UART->state & STATE_RX_FULL) && written - ring_read < RING_BYTES) {
-        ring[written % RING_BYTES] = (uint8_t)UART->data;
-        ring_written = written + 1;
+    if ((UART->state & STATE_RX_FULL) && !pqk_ring_full()) {
+        pqk_ring_put((uint8_t)UART->data);
     }
 }
 
 int32_t pqk_uart_read(void) {
-    uint32_t read = ring_read;
-    if (read != ring_written) {
-        uint8_t byte = ring[read % RING_BYTES];
-        ring_read = read + 1;
-        return byte;
+    if (!pqk_ring_empty()) {
+        return pqk_ring_take();
     }
     int32_t byte = -1;
     uint32_t mask = pqk_cpu_mask_interrupts();
-    if (ring_read == ring_written && (UART->state & STATE_RX_FULL)) {
+    if (pqk_ring_empty() && (UART->state & STATE_RX_FULL)) {
         byte = (uint8_t)UART->data;
     }
     pqk_cpu_restore_interrupts(mask);
@@ -69,7 +59,7 @@ void pqk_uart_write(const uint8_t *bytes, uint32_t count) {
 
 void pqk_uart_wait(void) {
     uint32_t mask = pqk_cpu_mask_interrupts(); /* else a byte could arrive between look and sleep */
-    if (ring_read == ring_written && !(UART->state & STATE_RX_FULL)) {
+    if (pqk_ring_empty() && !(UART->state & STATE_RX_FULL)) {
         pqk_cpu_wait();
     }
     pqk_cpu_restore_interrupts(mask);

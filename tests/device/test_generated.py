@@ -1,7 +1,8 @@
-"""Generated networks on the emulated board against the numpy interpreter."""
+"""Networks with random weights, the normal way from IR to firmware, on the emulated boards against the interpreter."""
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,12 +11,25 @@ from pqk_codegen.generate import generate
 from pqk_codegen.ir import Network
 from pqk_codegen.plan import plan
 from support import networks, seeds
-from support.device import BOARD
+from support.device import EMULATED
+from support.trained import ir_of, random_pqk
 
-from pqk import firmware, runners
+from pqk import boards, firmware, runners
+from pqk.boards import Board
+from pqk.errors import FitError
 from pqk.evaluate import Clips, Unit, evaluate
+from pqk.project import CompressionConfig
+from pqk.train.integer import InputFormat
 
 COUNT = 3
+CLASSES = tuple(f"word {index}" for index in range(12))
+SMALL = "microbit"
+
+
+def tiny(rng: np.random.Generator) -> Network:
+    """The network made for the smallest board, through the trainer's own way to integers."""
+    method = random_pqk("res8-tiny", InputFormat((1, 101, 40), "uint8", 0.125), CompressionConfig(), rng, CLASSES)
+    return ir_of(method, "res8-tiny", CLASSES)
 
 
 def depthwise(rng: np.random.Generator) -> Network:
@@ -28,25 +42,25 @@ def depthwise(rng: np.random.Generator) -> Network:
     return builder.finish(("a", "b", "c"))
 
 
-@pytest.mark.parametrize("make", [networks.res8, depthwise])
-def test_logits_equal_the_interpreters(make: Callable[[np.random.Generator], Network], tmp_path: Path) -> None:
-    rng = seeds.fresh("network")
-    network = make(rng)
-    planned = plan(network, BOARD.cpu)
-    firmware.check_fit(BOARD, {"weights": planned.flash}, {"arena": planned.arena})
-    build_id = generate(planned, tmp_path / "generated")
-    built = firmware.compile_firmware(BOARD, tmp_path / "generated", tmp_path / "firmware")
+def evaluated(board: Board, network: Network, rng: np.random.Generator, folder: Path) -> dict[str, Any]:
+    """Generate, check, compile, flash, and send random clips; everything but the figures is asserted here."""
+    planned = plan(network, board.cpu)
+    firmware.check_fit(board, {"weights": planned.flash}, {"arena": planned.arena})
+    build_id = generate(planned, folder / "generated")
+    built = firmware.compile_firmware(board, folder / "generated", folder / "firmware")
     assert built.ram.arena == planned.arena
     assert built.flash.weights >= planned.flash
-    runners.flash(BOARD, built.elf, tmp_path, expected_build=build_id)
+    assert built.flash.code < firmware.FIRMWARE_FLASH
+    assert built.ram.static < firmware.FIRMWARE_RAM + board.uart.ring + board.uart.largest_payload
+    runners.flash(board, built.elf, folder, expected_build=build_id)
     inputs = networks.random_input(rng, network, COUNT).astype(np.uint8)
     logits = interpreter.run(network, inputs)[network.output]
     clips = Clips("testing", [f"clip {i}" for i in range(COUNT)], inputs, np.zeros(COUNT, np.int64), logits)
     result = evaluate(
-        lambda: runners.connect(BOARD, tmp_path, expected_build=build_id),
+        lambda: runners.connect(board, folder, expected_build=build_id),
         clips,
-        Unit(BOARD.timer.unit, BOARD.timer.units_per_tick),
-        tmp_path / "journal",
+        Unit(board.timer.unit, board.timer.units_per_tick),
+        folder / "journal",
         lambda *_: None,
     )
     assert result.different_logits == 0
@@ -54,4 +68,32 @@ def test_logits_equal_the_interpreters(make: Callable[[np.random.Generator], Net
     assert len(record["layers"]) == len(planned.layers)
     # At least an instruction for every multiplication that is left.
     assert min(record["per_inference"]) > sum(layer.nonzero_macs for layer in planned.layers)
-    assert 64 < record["stack_high_water"] < BOARD.memory.stack
+    assert 64 < record["stack_high_water"] < board.memory.stack
+    print(board.name, record["per_inference"], record["stack_high_water"], built.flash, built.ram)
+    return record
+
+
+@pytest.mark.parametrize("make", [networks.res8, depthwise])
+@pytest.mark.parametrize("name", [name for name in EMULATED if name != SMALL])
+def test_logits_equal_the_interpreters(
+    name: str, make: Callable[[np.random.Generator], Network], tmp_path: Path
+) -> None:
+    rng = seeds.fresh("network")
+    evaluated(boards.load(name), make(rng), rng, tmp_path)
+
+
+def test_a_small_network_on_the_smallest_board(tmp_path: Path) -> None:
+    rng = seeds.fresh("network")
+    network, board = tiny(rng), boards.load(SMALL)
+    record = evaluated(board, network, rng, tmp_path / SMALL)
+    # A quarter of the stack at least is left over.
+    assert record["stack_high_water"] < 0.75 * board.memory.stack
+    # The same instructions as on the board that exists for counting them: only the ticks differ in length.
+    counted = evaluated(boards.load("mps2-an385-armv6m"), network, rng, tmp_path / "counting")
+    assert counted["per_inference"][0] == pytest.approx(record["per_inference"][0], rel=0.001)
+
+
+def test_a_large_network_does_not_fit_the_smallest_board() -> None:
+    planned = plan(networks.res8(seeds.fresh("network")), "cortex-m0")
+    with pytest.raises(FitError, match="does not fit microbit; RAM: needs"):
+        firmware.check_fit(boards.load(SMALL), {"weights": planned.flash}, {"arena": planned.arena})

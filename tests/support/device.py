@@ -1,13 +1,17 @@
 """The test-double network of tests/device/network, compiled into firmware for the emulated board."""
 
+import time
 import tomllib
 from pathlib import Path
 
 import numpy as np
 
 import pqk.boards
+from pqk import runners
 from pqk.boards import Board
 from pqk.firmware import BuildResult, compile_firmware
+from pqk.links import SerialLink
+from pqk.protocol import Frame, FrameReader
 
 NETWORK = Path(__file__).parents[1] / "device" / "network"
 BUILD_ID = "00112233aabbccdd"  # as in its network.h
@@ -16,6 +20,7 @@ FAULTS = {"no memory": 0xF0, "undefined instruction": 0xF1, "stack overflow": 0x
 RESET = 0xF3
 
 BOARD = pqk.boards.load("mps2-an386")
+EMULATED = [name for name in pqk.boards.names() if pqk.boards.load(name).emulated]
 
 
 def build(out: Path, board: Board = BOARD) -> BuildResult:
@@ -28,6 +33,28 @@ def clips(rng: np.random.Generator, count: int) -> np.ndarray:
     inputs = rng.integers(0, 256, (count, 1, 101, 40)).astype(np.uint8)
     inputs[:, 0, 0, 0] %= 0xF0
     return inputs
+
+
+def with_first(*values: int) -> np.ndarray:
+    """A clip that begins with certain bytes, which tell the double what to do."""
+    clip = np.zeros(INPUT_BYTES, np.uint8)
+    clip[: len(values)] = values
+    return clip
+
+
+def exchange(board: Board, state: Path, stream: bytes, replies: int) -> list[Frame]:
+    """Send a stream to a flashed board as it is and collect so many replies."""
+    reader, frames = FrameReader(), []
+    with runners.RUNNERS["qemu"].start(board, state) as url:
+        link = SerialLink(url, board.uart.baud)
+        link.write(stream)
+        limit = time.monotonic() + 60
+        while len(frames) < replies and time.monotonic() < limit:
+            frames += reader.feed(link.read(1.0))
+        link.close()
+    assert len(frames) == replies
+    assert reader.dropped == 0
+    return frames
 
 
 def logits(clip: np.ndarray) -> tuple[int, int]:

@@ -25,16 +25,48 @@ def test_every_board_loads_and_has_a_runner(name: str) -> None:
     assert board.runner.kind in RUNNERS
 
 
-def test_the_emulated_board() -> None:
-    board = boards.load("mps2-an386")
-    assert board.emulated
-    assert board.cpu == "cortex-m4"
-    assert f"-mcpu={board.cpu}" in board.flags
-    assert (board.memory.flash.size, board.memory.ram.size) == (4 << 20, 4 << 20)
+@pytest.mark.parametrize("name", [name for name in boards.names() if boards.load(name).emulated])
+def test_an_emulated_board_counts_instructions(name: str) -> None:
+    board = boards.load(name)
     assert board.timer.unit == "emulated instructions"
     # A tick of 1/hz seconds, an instruction of 2^5 nanoseconds (-icount shift=5).
     assert board.runner.args == ("-icount", "shift=5")
     assert board.timer.units_per_tick == 1e9 / board.timer.hz / 2**5
+    assert board.status.startswith("runs in CI (QEMU)")
+
+
+@pytest.mark.parametrize("name", boards.names())
+def test_code_is_for_the_core_that_is_named(name: str) -> None:
+    board = boards.load(name)
+    assert f"-mcpu={board.cpu}" in board.flags
+
+
+@pytest.mark.parametrize(
+    ("name", "cpu", "machine"),
+    [
+        ("microbit", "cortex-m0", "microbit"),
+        ("mps2-an385", "cortex-m3", "mps2-an385"),
+        ("mps2-an385-armv6m", "cortex-m0", "mps2-an385"),
+        ("mps2-an386", "cortex-m4", "mps2-an386"),
+        ("mps2-an500", "cortex-m7", "mps2-an500"),
+        ("mps2-an505", "cortex-m33", "mps2-an505"),
+    ],
+)
+def test_core_and_machine(name: str, cpu: str, machine: str) -> None:
+    board = boards.load(name)
+    assert (board.cpu, board.runner.machine) == (cpu, machine)
+
+
+def test_the_board_for_counting_says_that_it_is_none() -> None:
+    board = boards.load("mps2-an385-armv6m")
+    assert "no such board exists" in board.status
+    assert "counting only" in board.title
+
+
+def test_what_has_a_default_may_be_left_out() -> None:
+    assert "ring" not in ORIGINAL
+    assert (boards.load("mps2-an386").uart.ring, boards.load("mps2-an386").uart.pins) == (1024, ())
+    assert (boards.load("microbit").uart.ring, boards.load("microbit").uart.pins) == (256, (24, 25))
 
 
 def test_a_board_of_the_users(tmp_path: Path) -> None:
@@ -44,8 +76,8 @@ def test_a_board_of_the_users(tmp_path: Path) -> None:
 
 def test_unknown_board_gets_the_nearest_names() -> None:
     with pytest.raises(BoardError) as caught:
-        boards.load("mps2-an385")
-    assert "'mps2-an385'" in caught.value.message
+        boards.load("mps2-an368")
+    assert "'mps2-an368'" in caught.value.message
     assert "mps2-an386" in caught.value.hint
     with pytest.raises(BoardError) as caught:
         boards.load("zzz")
@@ -76,6 +108,9 @@ def test_a_name_is_not_a_path(name: str) -> None:
         ("stack = 4096", "stack = 4097", "memory.stack = 4097"),
         ("irq = 0", "irq = -1", "uart.irq = -1"),
         ("largest_payload = 4096", "largest_payload = 2", "uart.largest_payload = 2"),
+        ("baud = 115_200", "baud = 115_200\nring = 1000", "uart.ring = 1000 must be a power of two"),
+        ("baud = 115_200", "baud = 115_200\npins = [1]", "uart.pins = [1] must be two numbers"),
+        ("baud = 115_200", 'baud = 115_200\npins = ["a", "b"]', "uart.pins = ['a', 'b'] is not of type list of int"),
         ('driver = "cmsdk"\nbase = 0x4000_4000', 'driver = "magic"\nbase = 1', "uart.driver = 'magic' is unknown"),
         ("units_per_tick = 1.25", "units_per_tick = 0", "timer.units_per_tick"),
         ("[runner]", "[starter]", "unknown table [starter]"),

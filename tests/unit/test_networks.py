@@ -11,8 +11,10 @@ from pqk.train.arithmetic import FLOAT
 from pqk.train.networks import NETWORKS, make
 
 
-@pytest.mark.parametrize(("arch", "parameters"), [("res8-narrow", 19_905), ("res8", 110_307)])
-def test_parameter_counts_are_the_published_ones(arch: str, parameters: int) -> None:
+@pytest.mark.parametrize(
+    ("arch", "parameters"), [("res8-narrow", 19_905), ("res8", 110_307), ("res8-tiny", 72 + 6 * 576 + 8 * 12 + 12)]
+)
+def test_parameter_counts(arch: str, parameters: int) -> None:
     assert make(arch, 12).parameter_count() == parameters
 
 

@@ -1,5 +1,6 @@
 """Frames and messages, without a device."""
 
+import dataclasses
 import struct
 
 import pytest
@@ -146,3 +147,13 @@ def test_a_fault_is_told_in_words() -> None:
     assert "pc=0x00001234" in fault.describe()
     assert "overflow" not in fault.describe()
     assert "stack overflow" in Fault(3, 0, 0, 0, 0x1FFFFFE0, 0, 0, 0, 0).describe()
+
+
+def test_a_core_that_records_no_cause() -> None:
+    """ARMv6-M has no fault status: what is known is the registers, and the Thumb bit of xPSR."""
+    fault = Fault(3, 0x1234, 0x5678, 0x01000000, 0x20000400, 0, 0, 0, 0)
+    assert "HardFault: this core (ARMv6-M) records no cause" in fault.describe()
+    assert "pc=0x00001234" in fault.describe()
+    assert "without the Thumb bit" in dataclasses.replace(fault, xpsr=0x60000000).describe()
+    assert "no cause" not in dataclasses.replace(fault, xpsr=0).describe()
+    assert "ARMv6-M" not in dataclasses.replace(fault, hfsr=1 << 30).describe()

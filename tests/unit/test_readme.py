@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from pqk import boards
 from pqk.cli import cli
 
 CHECKOUT = Path(__file__).parents[2]
@@ -26,3 +27,8 @@ def test_every_make_target_exists() -> None:
     targets = set(re.findall(r"^make (\w+)", TEXT, re.M))
     assert targets == {"demo", "test"}
     assert all(re.search(rf"^{target}:", makefile, re.M) for target in targets)
+
+
+def test_every_board_is_listed_with_its_core() -> None:
+    rows = dict(re.findall(r"^\| `([\w-]+)` \| (Cortex-M\d+) \|", TEXT, re.M))
+    assert rows == {name: boards.load(name).cpu.title() for name in boards.names()}

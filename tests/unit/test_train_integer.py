@@ -7,38 +7,11 @@ import numpy as np
 import pytest
 import torch
 from pqk_codegen import interpreter, store
-from pqk_codegen.ir import Network as IrNetwork
+from support.trained import CLASSES, ir_of, random_inputs, random_pqk
 
-from pqk.project import CompressionConfig, TrainingConfig
-from pqk.train.integer import InputFormat, to_ir
-from pqk.train.methods.pqk import Pqk
-from pqk.train.networks import NETWORKS, make
-
-CLASSES = ("yes", "no", "up")
-
-
-def random_pqk(arch: str, source: InputFormat, compression: CompressionConfig, rng: np.random.Generator) -> Pqk:
-    """A network with random weights, masks, statistics and ranges."""
-    torch.manual_seed(int(rng.integers(2**32)))
-    method = Pqk(make(arch, len(CLASSES)), source, compression, TrainingConfig(phase1_epochs=1)).train()
-    method.prune(method.zeros)
-    for layer in method.network.convolutions():
-        layer.norm.weight.data.normal_(1, 0.5)  # some are negative
-        layer.norm.bias.data.normal_()
-        layer.norm.weight.data[:2] = torch.tensor([1e-4, 1e-7])  # biases beyond float32's integers, and constants
-    for _ in range(3):
-        method.loss(torch.from_numpy(random_inputs(source, 8, rng)) * source.scale, torch.zeros(8, dtype=torch.int64))
-    method.eval()
-    return method
-
-
-def random_inputs(source: InputFormat, count: int, rng: np.random.Generator) -> np.ndarray:
-    limits = np.iinfo(source.dtype)
-    return rng.integers(limits.min, limits.max, (count, *source.shape), source.dtype, endpoint=True)
-
-
-def ir_of(method: Pqk, arch: str) -> IrNetwork:
-    return to_ir(method.network, method.integers(), arch=arch, classes=CLASSES, front_end={"kind": "log-mel"})
+from pqk.project import CompressionConfig
+from pqk.train.integer import InputFormat
+from pqk.train.networks import NETWORKS
 
 
 @pytest.mark.parametrize("arch", NETWORKS)
@@ -87,3 +60,13 @@ def test_fake_quantised_floats_are_close_to_the_integers() -> None:
     exact = method.predict(x) * integers.classifiers["fc"].scale
     spread = floats.std()
     assert (floats - exact).abs().max() < 0.1 * spread
+
+
+@pytest.mark.parametrize(("arch", "macs"), [("res8-narrow", 7.03e6), ("res8", 37.2e6), ("res8-tiny", 0.98e6)])
+def test_multiplications(arch: str, macs: float) -> None:
+    """For 101 x 40 features and 12 classes: as published for Tang & Lin's networks, by hand for ours."""
+    rng = np.random.default_rng(secrets.randbits(32))
+    classes = tuple(f"word {index}" for index in range(12))
+    method = random_pqk(arch, InputFormat((1, 101, 40), "uint8", 0.125), CompressionConfig(), rng, classes)
+    network = ir_of(method, arch, classes)
+    assert sum(op.macs(*network.op_tensors(op)) for op in network.ops) == pytest.approx(macs, rel=0.005)

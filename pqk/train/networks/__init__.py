@@ -4,9 +4,14 @@ from collections.abc import Callable
 
 from pqk.train.networks.layers import Network
 from pqk.train.networks.res8 import res8, res8_narrow
+from pqk.train.networks.res8_tiny import res8_tiny
 from pqk.train.registry import find
 
-NETWORKS: dict[str, Callable[[int], Network]] = {"res8": res8, "res8-narrow": res8_narrow}
+NETWORKS: dict[str, Callable[[int], Network]] = {
+    "res8": res8,
+    "res8-narrow": res8_narrow,
+    "res8-tiny": res8_tiny,
+}
 
 
 def make(arch: str, classes: int) -> Network:

@@ -14,11 +14,11 @@ RESIDUAL = "residual"
 
 
 class Res8(Network):
-    """One convolution with a 4x3 average pool, three residual pairs, mean over the positions, classifier."""
+    """One convolution with an average pool, three residual pairs, mean over the positions, classifier."""
 
-    def __init__(self, channels: int, classes: int) -> None:
+    def __init__(self, channels: int, classes: int, pool: tuple[int, int] = POOL) -> None:
         super().__init__()
-        self.stem = Convolution("conv0", 1, channels, stream=RESIDUAL, pool=POOL)
+        self.stem = Convolution("conv0", 1, channels, stream=RESIDUAL, pool=pool)
         self.pairs = [_pair(number, channels) for number in range(1, 2 * PAIRS, 2)]
         self.body = nn.ModuleList(layer for pair in self.pairs for layer in pair)  # so that torch knows them
         self.classifier = Classifier("fc", channels, classes)

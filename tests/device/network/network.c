@@ -22,22 +22,25 @@ void pqk_network_set_input(uint32_t offset, const uint8_t *bytes, uint32_t n) {
     }
 }
 
-/* Exactly 2 instructions a turn. */
+/* Exactly 2 instructions a turn, on every core. */
 static void spin(uint32_t turns) {
-    __asm volatile("1:\n\tsubs %0, #1\n\tbne 1b" : "+r"(turns)::"cc");
+    __asm volatile(".syntax unified\n1:\n\tsubs %0, #1\n\tbne 1b" : "+l"(turns)::"cc");
 }
 
-static uint32_t overflow(volatile uint32_t depth) {
-    return depth == 0 ? 0 : overflow(depth + 1u) + depth;
+/* Deeper than any stack, however memory beyond it answers. */
+static uint32_t overflow(uint32_t depth) {
+    volatile uint32_t kept[8];
+    kept[0] = depth;
+    return depth == 0 ? 0 : overflow(depth - 1u) + kept[0];
 }
 
 static void accident(uint8_t kind) {
     if (kind == 0xF0u) { /* a read where there is no memory */
-        logits[0] = *(volatile int32_t *)0xA0000004u;
+        logits[0] = *(volatile int32_t *)0x3F000004u;
     } else if (kind == 0xF1u) {
         __asm volatile("udf #0");
     } else if (kind == 0xF2u) {
-        logits[0] = (int32_t)overflow(pqk_w_table[pqk_arena[1]]);
+        logits[0] = (int32_t)overflow(10000u + pqk_w_table[pqk_arena[1]]);
     } else if (kind == 0xF3u) { /* asks the debugger for a reset: AIRCR.SYSRESETREQ */
         *(volatile uint32_t *)0xE000ED0Cu = 0x05FA0004u;
         for (;;) {

@@ -1,0 +1,46 @@
+/* nRF51 TIMER (nRF51 Series Reference Manual, "TIMER"): free-running at 16 MHz, 32 bits wide,
+ * which only TIMER0 is. */
+#include "board.h"
+#include "port.h"
+
+#define REGISTER(base, offset) (*(volatile uint32_t *)((base) + (offset)))
+
+#define TASKS_START REGISTER(PQK_TIMER_BASE, 0x000u)
+#define TASKS_STOP REGISTER(PQK_TIMER_BASE, 0x004u)
+#define TASKS_CLEAR REGISTER(PQK_TIMER_BASE, 0x00Cu)
+#define TASKS_CAPTURE REGISTER(PQK_TIMER_BASE, 0x040u)
+#define MODE REGISTER(PQK_TIMER_BASE, 0x504u)
+#define BITMODE REGISTER(PQK_TIMER_BASE, 0x508u)
+#define PRESCALER REGISTER(PQK_TIMER_BASE, 0x510u)
+#define CAPTURED REGISTER(PQK_TIMER_BASE, 0x540u)
+
+#define MODE_TIMER 0u
+#define BITMODE_32 3u
+
+#define CLOCK_BASE 0x40000000u
+#define TASKS_HFCLKSTART REGISTER(CLOCK_BASE, 0x000u)
+#define EVENTS_HFCLKSTARTED REGISTER(CLOCK_BASE, 0x100u)
+
+/* After reset the chip runs from an RC oscillator that is percents off; the crystal is for the
+ * timer and the UART. */
+static void start_crystal(void) {
+    EVENTS_HFCLKSTARTED = 0;
+    TASKS_HFCLKSTART = 1;
+    while (!EVENTS_HFCLKSTARTED) {
+    }
+}
+
+void pqk_timer_init(void) {
+    start_crystal();
+    TASKS_STOP = 1;
+    MODE = MODE_TIMER;
+    BITMODE = BITMODE_32;
+    PRESCALER = 0;
+    TASKS_CLEAR = 1;
+    TASKS_START = 1;
+}
+
+uint32_t pqk_timer_ticks(void) {
+    TASKS_CAPTURE = 1;
+    return CAPTURED;
+}

@@ -1,0 +1,118 @@
+"""Every emulated board: the firmware with the network double answers, counts instructions, and reports faults.
+
+What does not depend on the board is tested on one board only, in test_firmware.py.
+"""
+
+import itertools
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from support import seeds
+from support.device import BUILD_ID, EMULATED, FAULTS, build, clips, exchange, logits, with_first
+
+from pqk import boards, protocol, runners, tools
+from pqk.boards import Board
+from pqk.errors import LinkError
+from pqk.firmware import FIRMWARE_FLASH, FIRMWARE_RAM, BuildResult
+from pqk.protocol import REPLY, Frame, Type, encode
+
+RECORDS_NO_CAUSE = "records no cause"
+
+
+@dataclass(frozen=True)
+class Flashed:
+    """A board with firmware on it."""
+
+    board: Board
+    built: BuildResult
+    state: Path
+
+
+@pytest.fixture(scope="module", params=EMULATED)
+def flashed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Flashed:
+    board = boards.load(request.param)
+    folder = tmp_path_factory.mktemp(board.name)
+    built = build(folder / "firmware", board)
+    runners.flash(board, built.elf, folder, expected_build=BUILD_ID)
+    return Flashed(board, built, folder)
+
+
+def test_sizes_are_as_the_fit_check_assumes(flashed: Flashed) -> None:
+    board, built = flashed.board, flashed.built
+    assert built.flash.code < FIRMWARE_FLASH
+    assert built.ram.static < FIRMWARE_RAM + board.uart.ring + board.uart.largest_payload
+
+
+def test_it_answers_exactly_and_counts_instructions(flashed: Flashed) -> None:
+    board, built = flashed.board, flashed.built
+    with runners.connect(board, flashed.state, expected_build=BUILD_ID) as device:
+        facts = device.facts
+        assert (facts.board, facts.timer, facts.timer_hz) == (board.name, board.timer.driver, board.timer.hz)
+        assert facts.largest_payload == board.uart.largest_payload
+        assert (facts.flash, facts.ram, facts.stack) == (built.flash.total, built.ram.total, board.memory.stack)
+        inputs = clips(seeds.fresh("clips"), 2)
+        for run, clip in enumerate(inputs, 1):
+            assert device.infer(clip).logits == (*logits(clip), run)
+        # Layer 1 of the double spins 1000 * (1 + second byte) turns of 2 instructions.
+        assert board.timer.unit == "emulated instructions"
+        unit = board.timer.units_per_tick
+        short, long = (device.infer(with_first(0, turns)) for turns in (3, 253))
+        difference = long.layer_ticks[1] - short.layer_ticks[1]
+        assert difference * unit == pytest.approx(250 * 1000 * 2, abs=2 * unit)
+        overhead = short.layer_ticks[1] * unit - 4 * 1000 * 2
+        assert 0 <= overhead < 60
+        again = device.infer(with_first(0, 3))
+        assert all(abs(a - b) <= 1 for a, b in zip(short.layer_ticks, again.layer_ticks, strict=True))
+        stats = device.stats()
+        assert stats.dropped_frames == 0
+        assert 32 <= stats.stack_high_water < board.memory.stack
+
+
+def test_a_flood_loses_nothing(flashed: Flashed) -> None:
+    """Far more than the receive ring holds, while the device is busy: an inference, then requests without a pause."""
+    step = flashed.board.uart.largest_payload - protocol.INPUT_OVERHEAD
+    clip = with_first(0, 255).tobytes()
+    requests = [
+        (Type.HELLO, b""),
+        *((Type.INPUT, protocol.input_payload(at, clip[at : at + step])) for at in range(0, len(clip), step)),
+        (Type.RUN, b""),
+        *((Type.STATS, b""),) * 300,
+    ]
+    frames = [Frame(kind, number, payload) for number, (kind, payload) in enumerate(requests)]
+    stream = b"".join(map(encode, frames))
+    assert len(stream) > 2 * flashed.board.uart.ring
+    replies = exchange(flashed.board, flashed.state, stream, len(frames))
+    assert [(frame.type, frame.sequence) for frame in replies] == [(f.type | REPLY, f.sequence) for f in frames]
+    assert protocol.parse_stats(replies[-1].payload).dropped_frames == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        ("no memory", "no memory where data was read or written; address 0x3f000004"),
+        ("undefined instruction", "undefined instruction"),
+        ("stack overflow", "stack overflow"),
+    ],
+)
+def test_a_fault_is_reported(flashed: Flashed, kind: str, told: str) -> None:
+    board = flashed.board
+    with (
+        runners.connect(board, flashed.state) as device,
+        pytest.raises(LinkError, match="has stopped in RUN: HardFault") as caught,
+    ):
+        device.infer(with_first(FAULTS[kind]))
+    armv6m = "cortex-m0" in board.cpu
+    expected = RECORDS_NO_CAUSE if armv6m and kind != "stack overflow" else told
+    assert expected in caught.value.message
+    if kind != "stack overflow":
+        (pc,) = re.findall(r"0x[0-9a-f]+", caught.value.hint)
+        where = tools.run(["arm-none-eabi-addr2line", "-f", "-e", str(flashed.built.elf), pc])
+        assert "pqk_network_run_layer" in where or "accident" in where
+
+
+def test_boards_differ() -> None:
+    """Two files for the same machine and core would be one board under two names."""
+    described = [(boards.load(name).runner.machine, boards.load(name).cpu) for name in EMULATED]
+    assert not [pair for pair in itertools.combinations(described, 2) if pair[0] == pair[1]]
