@@ -38,7 +38,17 @@ __attribute__((section(".vectors"), used)) const vector_table pqk_vectors = {
     },
 };
 
+/* Floating point and vectors (MVE) fault until they are let in, and the compiler may use them
+ * anywhere: CPACR, full access to coprocessors 10 and 11 (Armv8-M ARM, "CPACR"). */
+static inline void enable_vectors(void) {
+#if defined(__ARM_FP) || defined(__ARM_FEATURE_MVE)
+    *(volatile uint32_t *)0xE000ED88u |= 0xFu << 20;
+    __asm volatile("dsb\n\tisb" ::: "memory");
+#endif
+}
+
 void pqk_reset(void) {
+    enable_vectors();
     const uint32_t *load = pqk_data_load;
     for (uint32_t *word = pqk_data_start; word < pqk_data_end; word++) {
         *word = *load++;

@@ -17,7 +17,7 @@ PQK_INLINE void add(const uint32_t *a, const uint32_t *b, uint32_t *output, uint
 
 #if defined(__ARM_FEATURE_DSP)
 
-/* Five words in 15 instructions; returns how many were done. r0 a, r1 b, r2 output, r3 groups. */
+/* Five words in 15 instructions. r0 a, r1 b, r2 output, r3 groups. */
 #define SUM(a, b, bits) "add " a ", " b "\nusat16 " a ", #" #bits ", " a "\n"
 
 #define DEFINE_GROUPS(bits)                                                                        \

@@ -5,12 +5,7 @@
  * seven words, 7 to multiply, 1 to go on. */
 #include "pqk_lanes.h"
 
-/* One tile of all channels. input, output: the tile's first word; plane: bytes from one output
- * plane to the next; end: behind the stream. */
-typedef void (*tile_t)(const uint32_t *stream, const uint32_t *input, uint32_t *output,
-                       uint32_t plane, const uint32_t *end);
-
-#define ROUND 0x8000 /* half of a unit in the upper 32 bits of sum * multiplier */
+#define TILE 7u
 
 #if defined(__ARM_FEATURE_DSP)
 
@@ -69,16 +64,16 @@ typedef void (*tile_t)(const uint32_t *stream, const uint32_t *input, uint32_t *
 /* The same in C, word by word. */
 PQK_INLINE const uint32_t *tile_channel(const uint32_t *stream, const uint32_t *input,
                                         uint32_t *output, uint32_t bits) {
-    uint32_t sums[PQK_LANES_TILE];
+    uint32_t sums[TILE];
     uint32_t entry = *stream++;
-    for (uint32_t i = 0; i < PQK_LANES_TILE; i++) {
+    for (uint32_t i = 0; i < TILE; i++) {
         sums[i] = *stream;
     }
     stream++;
     for (;;) {
         const uint32_t weight = (uint32_t)((int32_t)entry >> 17);
         const uint32_t *words = input + (entry & 0xFFFFu) / 4;
-        for (uint32_t i = 0; i < PQK_LANES_TILE; i++) {
+        for (uint32_t i = 0; i < TILE; i++) {
             sums[i] += words[i] * weight;
         }
         if (entry & 0x10000u) {
@@ -88,7 +83,7 @@ PQK_INLINE const uint32_t *tile_channel(const uint32_t *stream, const uint32_t *
     }
     const uint32_t offset = *stream++ & 0xFFFFu;
     const int32_t multiplier = (int32_t)*stream++;
-    for (uint32_t i = 0; i < PQK_LANES_TILE; i++) {
+    for (uint32_t i = 0; i < TILE; i++) {
         output[i] = pqk_requantize_lane(sums[i] & 0xFFFFu, offset, multiplier, bits) |
                     pqk_requantize_lane(sums[i] >> 16, offset, multiplier, bits) << 16;
     }
@@ -110,24 +105,11 @@ PQK_INLINE void tile(const uint32_t *stream, const uint32_t *input, uint32_t *ou
 
 #endif
 
-/* The last tile overlaps the one before it. */
-PQK_INLINE void run(const pqk_conv2d_lanes_t *layer, const uint32_t *input, uint32_t *output,
-                    tile_t one) {
-    const uint32_t *end = layer->stream + layer->stream_words;
-    uint32_t *first = output + layer->output.origin;
-    for (uint32_t word = 0; word < layer->words; word += PQK_LANES_TILE) {
-        const uint32_t last = layer->words - PQK_LANES_TILE;
-        const uint32_t start = word < last ? word : last;
-        one(layer->stream, input + start, first + start, 4 * layer->output.plane, end);
-    }
-    pqk_lanes_finish(&layer->output, output);
-}
-
 #define DEFINE(bits)                                                                               \
     DEFINE_TILE(bits)                                                                              \
-    void pqk_conv2d_lanes_u##bits(const pqk_conv2d_lanes_t *layer, const uint32_t *input,          \
+    void pqk_conv2d_lanes_u##bits(const pqk_lane_stream_t *layer, const uint32_t *input,           \
                                   uint32_t *output) {                                              \
-        run(layer, input, output, tile_u##bits);                                                   \
+        pqk_lane_stream(layer, input, output, TILE, tile_u##bits);                                 \
     }
 
 DEFINE(4)

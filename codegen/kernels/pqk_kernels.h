@@ -123,32 +123,45 @@ typedef struct {
     uint8_t shift;
 } pqk_lanes_t;
 
-/* Convolution + ReLU + requantisation, stride 1, on lanes 16 bits apart.
- * input: lanes; output: lanes of the same height, width and row. They do not overlap; both are
- * given from the buffer's start. All of the output's planes are written, halo included.
+/* Convolution + ReLU + requantisation on lanes by a stream of entries. Neither pools.
+ * input: lanes in which every tap is a constant distance; output: lanes of as many words a row.
+ * They do not overlap; both are given from the buffer's start. All of the output's planes are
+ * written, halo included. u7: results are at most 2^7 - 1 etc.
  *
- * The stream has for each output channel: its first entry; the sums' start, offset + bias in both
- * lanes; the other entries; offset in both lanes; multiplier. An entry is
- * weight << 17 | last << 16 | bytes, the bytes from the words' start in `input` to the tap's; the
- * channel's last entry has `last` = 1, and there is at least one.
- *
- * For every input, each channel's bias + sum must lie in -offset .. 65535 - offset and be at most
- * 32767; requantisation is (sum * multiplier + 2^31) >> 32. u7: results are at most 2^7 - 1 etc.
- * `words` of each plane are computed, at least PQK_LANES_TILE. */
-#define PQK_LANES_TILE 7u
-
+ * An entry is weight << 17 | last << 16 | bytes, the bytes from `input` to the tap of the first
+ * output; a channel's last entry has `last` = 1, and there is at least one. Requantisation is
+ * (sum * multiplier + 2^31) >> 32, for sums below 0 it is 0. `words` of each plane are computed, at
+ * least as many as a tile has. */
 typedef struct {
     const uint32_t *stream;
     uint32_t stream_words;
     pqk_lanes_t output;
     uint32_t words;
-} pqk_conv2d_lanes_t;
+} pqk_lane_stream_t;
 
-void pqk_conv2d_lanes_u4(const pqk_conv2d_lanes_t *layer, const uint32_t *input, uint32_t *output);
-void pqk_conv2d_lanes_u5(const pqk_conv2d_lanes_t *layer, const uint32_t *input, uint32_t *output);
-void pqk_conv2d_lanes_u6(const pqk_conv2d_lanes_t *layer, const uint32_t *input, uint32_t *output);
-void pqk_conv2d_lanes_u7(const pqk_conv2d_lanes_t *layer, const uint32_t *input, uint32_t *output);
-void pqk_conv2d_lanes_u8(const pqk_conv2d_lanes_t *layer, const uint32_t *input, uint32_t *output);
+/* Lanes 16 bits apart, tiles of 7 words. The stream has for each output channel: its first entry;
+ * the sums' start, offset + bias in both lanes; the other entries; offset in both lanes;
+ * multiplier. For every input, each channel's bias + sum must lie in -offset .. 65535 - offset and
+ * be at most 32767. */
+void pqk_conv2d_lanes_u4(const pqk_lane_stream_t *layer, const uint32_t *input, uint32_t *output);
+void pqk_conv2d_lanes_u5(const pqk_lane_stream_t *layer, const uint32_t *input, uint32_t *output);
+void pqk_conv2d_lanes_u6(const pqk_lane_stream_t *layer, const uint32_t *input, uint32_t *output);
+void pqk_conv2d_lanes_u7(const pqk_lane_stream_t *layer, const uint32_t *input, uint32_t *output);
+void pqk_conv2d_lanes_u8(const pqk_lane_stream_t *layer, const uint32_t *input, uint32_t *output);
+
+/* Lanes 23 bits apart, tiles of 4 words. The stream has for each output channel: the 64-bit sums'
+ * start, bias * (1 + 2^23), lower word first; entries; multiplier. For every input, each channel's
+ * bias + sum must be a signed number of 23 bits. */
+void pqk_conv2d_wide_lanes_u4(const pqk_lane_stream_t *layer, const uint32_t *input,
+                              uint32_t *output);
+void pqk_conv2d_wide_lanes_u5(const pqk_lane_stream_t *layer, const uint32_t *input,
+                              uint32_t *output);
+void pqk_conv2d_wide_lanes_u6(const pqk_lane_stream_t *layer, const uint32_t *input,
+                              uint32_t *output);
+void pqk_conv2d_wide_lanes_u7(const pqk_lane_stream_t *layer, const uint32_t *input,
+                              uint32_t *output);
+void pqk_conv2d_wide_lanes_u8(const pqk_lane_stream_t *layer, const uint32_t *input,
+                              uint32_t *output);
 
 /* Convolution on lanes by code specialised to the weights, which the generator prints: `tile`
  * computes `tile_columns` neighbouring words of every output plane. Output word (line, column)
@@ -183,12 +196,25 @@ void pqk_add_lanes_u7(const pqk_add_lanes_t *layer, const uint32_t *a, const uin
 void pqk_add_lanes_u8(const pqk_add_lanes_t *layer, const uint32_t *a, const uint32_t *b,
                       uint32_t *output);
 
-/* output[c] = sum over plane c of lanes with any distance. Halo columns must be zero. */
+/* The same for lanes 23 bits apart. */
+void pqk_add_wide_lanes_u4(const pqk_add_lanes_t *layer, const uint32_t *a, const uint32_t *b,
+                           uint32_t *output);
+void pqk_add_wide_lanes_u5(const pqk_add_lanes_t *layer, const uint32_t *a, const uint32_t *b,
+                           uint32_t *output);
+void pqk_add_wide_lanes_u6(const pqk_add_lanes_t *layer, const uint32_t *a, const uint32_t *b,
+                           uint32_t *output);
+void pqk_add_wide_lanes_u7(const pqk_add_lanes_t *layer, const uint32_t *a, const uint32_t *b,
+                           uint32_t *output);
+void pqk_add_wide_lanes_u8(const pqk_add_lanes_t *layer, const uint32_t *a, const uint32_t *b,
+                           uint32_t *output);
+
+/* output[c] = sum over plane c of lanes 16 bits apart, or 23. Halo columns must be zero. */
 typedef struct {
     pqk_lanes_t input;
 } pqk_sum_lanes_t;
 
 void pqk_sum_lanes(const pqk_sum_lanes_t *layer, const uint32_t *input, int32_t *output);
+void pqk_sum_wide_lanes(const pqk_sum_lanes_t *layer, const uint32_t *input, int32_t *output);
 
 /* Lanes from planes. Word (l, j) of the plane of phase (py, px) of a channel becomes
  * x[l * stride_y + py - top, j * stride_x + px - left] plus the element rows * stride_y below it

@@ -33,4 +33,22 @@ PQK_INLINE void pqk_lanes_finish(const pqk_lanes_t *lanes, uint32_t *buffer) {
     }
 }
 
+/* One tile of all channels. input, output: the tile's first word; plane: bytes from one output
+ * plane to the next; end: behind the stream. */
+typedef void (*pqk_tile_t)(const uint32_t *stream, const uint32_t *input, uint32_t *output,
+                           uint32_t plane, const uint32_t *end);
+
+/* All tiles of a layer; the last one overlaps the one before it. */
+PQK_INLINE void pqk_lane_stream(const pqk_lane_stream_t *layer, const uint32_t *input,
+                                uint32_t *output, uint32_t tile_words, pqk_tile_t tile) {
+    const uint32_t *const end = layer->stream + layer->stream_words;
+    uint32_t *const first = output + layer->output.origin;
+    const uint32_t last = layer->words - tile_words;
+    for (uint32_t word = 0; word < layer->words; word += tile_words) {
+        const uint32_t start = word < last ? word : last;
+        tile(layer->stream, input + start, first + start, 4 * layer->output.plane, end);
+    }
+    pqk_lanes_finish(&layer->output, output);
+}
+
 #endif

@@ -121,7 +121,7 @@ class _Forms:
         if form.layout:
             owner = self.resolver.nodes[form.owner]
             return form.layout(self.layout(owner.op.output, self.stored[owner.op.output]))
-        halo = self._shared[self._geometry(name, form)]
+        halo = self._shared.get(self._geometry(name, form), form.halo)
         if form.kind == "vector":
             return Vector(tensor.shape[0])
         return shared_lanes(tensor, form.shift, halo) if form.kind == "lanes" else Planes(*_shape(tensor), *halo)
@@ -170,7 +170,7 @@ class _Steps:
         name = self.name(tensor, form)
         if name not in self.layouts:
             source = tensor
-            if form.owner and self.forms.stored[tensor].kind != "planes":
+            if form.kind == self.forms.stored[tensor].kind:  # other lanes, made from bytes like all others
                 source = self._copy(tensor, PLANES)
             self._convert(tensor, source, name, self.forms.layout(tensor, form))
         return name

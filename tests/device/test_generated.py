@@ -26,12 +26,6 @@ CLASSES = tuple(f"word {index}" for index in range(12))
 SMALL = "microbit"
 
 
-def tiny(rng: np.random.Generator) -> Network:
-    """The network made for the smallest board, through the trainer's own way to integers."""
-    method = random_pqk("res8-tiny", InputFormat((1, 101, 40), "uint8", 0.125), CompressionConfig(), rng, CLASSES)
-    return ir_of(method, "res8-tiny", CLASSES)
-
-
 def depthwise(rng: np.random.Generator) -> Network:
     """Depthwise convolutions of several shapes, the first on the input."""
     builder = networks.Builder(rng, (3, 21, 13))
@@ -40,6 +34,12 @@ def depthwise(rng: np.random.Generator) -> Network:
     builder.depthwise(dilation=(2, 1), padding=(2, 1, 2, 1), pool=(1, 2))
     builder.conv(4)
     return builder.finish(("a", "b", "c"))
+
+
+def tiny(rng: np.random.Generator) -> Network:
+    """The network made for the smallest board, through the trainer's own way to integers."""
+    method = random_pqk("res8-tiny", InputFormat((1, 101, 40), "uint8", 0.125), CompressionConfig(), rng, CLASSES)
+    return ir_of(method, "res8-tiny", CLASSES)
 
 
 def evaluated(board: Board, network: Network, rng: np.random.Generator, folder: Path) -> dict[str, Any]:
@@ -66,15 +66,15 @@ def evaluated(board: Board, network: Network, rng: np.random.Generator, folder: 
     assert result.different_logits == 0
     record = result.record()
     assert len(record["layers"]) == len(planned.layers)
-    # At least an instruction for every multiplication that is left.
-    assert min(record["per_inference"]) > sum(layer.nonzero_macs for layer in planned.layers)
+    # No kernel multiplies and adds more than 16 pairs an instruction.
+    assert min(record["per_inference"]) > sum(layer.nonzero_macs for layer in planned.layers) / 16
     assert 64 < record["stack_high_water"] < board.memory.stack
     print(board.name, record["per_inference"], record["stack_high_water"], built.flash, built.ram)
     return record
 
 
-@pytest.mark.parametrize("make", [networks.res8, depthwise])
 @pytest.mark.parametrize("name", [name for name in EMULATED if name != SMALL])
+@pytest.mark.parametrize("make", [networks.res8, depthwise])
 def test_logits_equal_the_interpreters(
     name: str, make: Callable[[np.random.Generator], Network], tmp_path: Path
 ) -> None:

@@ -2,15 +2,17 @@
 
 from pqk_codegen.kernels.add_lanes import AddLanes
 from pqk_codegen.kernels.add_planes import AddPlanes
+from pqk_codegen.kernels.add_wide_lanes import AddWideLanes
 from pqk_codegen.kernels.base import Conversion, Kernel
 from pqk_codegen.kernels.conv2d_dense import Conv2dDense
 from pqk_codegen.kernels.conv2d_lanes import Conv2dLanes
 from pqk_codegen.kernels.conv2d_pool_straight import Conv2dPoolStraight
 from pqk_codegen.kernels.conv2d_sparse import Conv2dSparse4, Conv2dSparse8
+from pqk_codegen.kernels.conv2d_wide_lanes import Conv2dWideLanes
 from pqk_codegen.kernels.depthwise_conv2d import DepthwiseConv2dDense
 from pqk_codegen.kernels.fully_connected_dense import FullyConnectedDense
 from pqk_codegen.kernels.pack_lanes import PackLanes
-from pqk_codegen.kernels.sum_lanes import SumLanes
+from pqk_codegen.kernels.sum_lanes import SumLanes, SumWideLanes
 from pqk_codegen.kernels.sum_planes import SumPlanes
 from pqk_codegen.kernels.unpack_lanes import UnpackLanes
 
@@ -18,9 +20,12 @@ __all__ = ["CONVERSIONS", "KERNELS"]
 
 KERNELS: tuple[Kernel, ...] = (
     Conv2dLanes(),
+    Conv2dWideLanes(),
     Conv2dPoolStraight(),
     AddLanes(),
+    AddWideLanes(),
     SumLanes(),
+    SumWideLanes(),
     Conv2dSparse4(),
     Conv2dSparse8(),
     Conv2dDense(),

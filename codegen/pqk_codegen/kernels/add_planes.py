@@ -1,6 +1,6 @@
 """Residual addition, plain C: codegen/kernels/add_planes.c."""
 
-from pqk_codegen.kernels.base import Form, Invocation, Kernel, Node, PLANES, Site
+from pqk_codegen.kernels.base import PLANES, Form, Invocation, Kernel, Node, Site
 from pqk_codegen.kernels.geometry import compiled, planes_expression, planes_of
 from pqk_codegen.ops import Add
 

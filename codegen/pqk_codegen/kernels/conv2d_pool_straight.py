@@ -1,4 +1,4 @@
-"""Convolution + ReLU + average pool on lanes as straight-line code: loops round it in codegen/kernels/conv2d_straight.c.
+"""Convolution + ReLU + average pool on lanes as straight-line code; the loops: codegen/kernels/conv2d_straight.c.
 
 Positions are never stored: six of them a lane (or three pairs of halves) live in registers until they are in the
 window's sum. The two lanes of a word are positions of two output rows half a tensor apart.
@@ -9,17 +9,18 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from pqk_codegen.kernels.base import DSP_CORES, Form, Invocation, Kernel, Node, Site
-from pqk_codegen.kernels.conv2d_lanes import can_finish, finishing_cost
 from pqk_codegen.kernels.geometry import compiled, conv2d_of
 from pqk_codegen.kernels.lanes import (
     LANE,
     WIDE,
     Channel,
     activation_bits,
+    can_finish,
+    channel_offsets,
     channels,
+    finishing_cost,
     lanes_expression,
     lanes_of,
-    tap_offsets,
 )
 from pqk_codegen.kernels.straight import (
     ROUND,
@@ -58,6 +59,8 @@ class Conv2dPoolStraight(Kernel):
         if not isinstance(op, Conv2d) or node.core not in DSP_CORES or activation_bits(node.output) is None:
             return False
         if op.stride != (1, 1) or not 2 <= op.pool[1] <= WIDEST_POOL or node.output.shape[2] < _windows(op):
+            return False
+        if node.inputs[0].dtype != "uint8":  # the upper one of signed lanes is not a halfword: the lower one borrows
             return False
         window = op.pool[0] * op.pool[1]
         found = channels(op, node.inputs[0], node.output.maximum)
@@ -118,12 +121,12 @@ def _windows(op: Convolution) -> int:
 
 
 def _tile(site: Site, op: Convolution, source: Lanes, output: Lanes) -> Iterator[Instruction]:
-    offsets = 4 * tap_offsets(op, source, site.inputs[0].shape[0])
+    offsets = 4 * channel_offsets(op, source)
     bits = activation_bits(site.output)
     assert bits is not None
     printer = _Channel(op.pool, 4 * source.row, bits, output.shift)
-    for channel in channels(op, site.inputs[0], site.output.maximum):
-        taps = [(int(channel.weights[tap]), int(offsets[tap])) for tap in np.flatnonzero(channel.weights)]
+    for channel, places in zip(channels(op, site.inputs[0], site.output.maximum), offsets, strict=True):
+        taps = [(int(channel.weights[tap]), int(places[tap])) for tap in np.flatnonzero(channel.weights)]
         yield from printer.code(channel, taps)
         yield NextPlane(4 * output.plane)
 

@@ -1,7 +1,15 @@
 """Depthwise convolution with every weight stored, plain C: codegen/kernels/depthwise_conv2d.c."""
 
 from pqk_codegen.kernels.base import Invocation, Node, Site, Table
-from pqk_codegen.kernels.geometry import PlainConvolution, conv2d_fields, conv2d_of, conv2d_tables, plain_cost, planes_of, suffix
+from pqk_codegen.kernels.geometry import (
+    PlainConvolution,
+    conv2d_fields,
+    conv2d_of,
+    conv2d_tables,
+    plain_cost,
+    planes_of,
+    suffix,
+)
 from pqk_codegen.ops import DepthwiseConv2d
 
 

@@ -1,6 +1,6 @@
 """Fully connected layer, plain C: codegen/kernels/fully_connected_dense.c."""
 
-from pqk_codegen.kernels.base import Form, Invocation, Kernel, Node, Site, Table, VECTOR
+from pqk_codegen.kernels.base import VECTOR, Form, Invocation, Kernel, Node, Site, Table
 from pqk_codegen.kernels.geometry import compiled
 from pqk_codegen.ops import FullyConnected
 

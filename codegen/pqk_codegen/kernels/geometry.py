@@ -4,12 +4,11 @@ import math
 
 import numpy as np
 
-from pqk_codegen.ir import Array
 from pqk_codegen.cycles import Cost
+from pqk_codegen.ir import Array
 from pqk_codegen.kernels.base import PLANES, Form, Kernel, Node, Site, Table
 from pqk_codegen.layout import Layout, Planes
 from pqk_codegen.ops import Convolution
-
 
 CYCLES_PER_INSTRUCTION = 1.4  # of compiled C on a Cortex-M4 at zero wait states: loads and branches cost more than 1
 

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pqk_codegen.cycles import Cost
 from pqk_codegen.ir import Array, Tensor
-from pqk_codegen.kernels.base import Form
+from pqk_codegen.kernels.geometry import compiled
 from pqk_codegen.layout import Lanes, Layout
-from pqk_codegen.ops import Conv2d, Convolution
+from pqk_codegen.ops import Convolution, DepthwiseConv2d
 
 LANE = 16
 """Bits between two lanes whose sums are accumulated in one 32-bit register."""
@@ -49,7 +50,7 @@ class Channel:
     @property
     def fits_wide_lane(self) -> bool:
         """Whether a signed lane of WIDE bits holds the final sum."""
-        return -(2 ** (WIDE - 1)) <= self.low and self.high < 2 ** (WIDE - 1)
+        return self.low >= -(2 ** (WIDE - 1)) and self.high < 2 ** (WIDE - 1)
 
 
 def channels(op: Convolution, source: Tensor, maximum: int) -> list[Channel]:
@@ -95,11 +96,6 @@ def same_size(op: Convolution, source: Tensor, output: Tensor) -> bool:
     return op.stride == op.pool == (1, 1) and source.shape[1:] == output.shape[1:]
 
 
-def lanes_form(op: Conv2d | Convolution, shift: int) -> Form:
-    """Lanes that have the convolution's padding around them."""
-    return Form("lanes", shift, op.padding)
-
-
 def lanes_of(layout: Layout) -> Lanes:
     """`layout`, which must be lanes."""
     if not isinstance(layout, Lanes):
@@ -115,8 +111,15 @@ def lanes_expression(lanes: Lanes) -> str:
     )
 
 
-def tap_offsets(op: Convolution, source: Lanes, inputs: int) -> Array:
-    """int64 [inputs * kernel height * kernel width]: words from a plane buffer's start to each tap of output (0, 0)."""
+def channel_offsets(op: Convolution, source: Lanes) -> Array:
+    """int64 [out, taps]: words from the input buffer's start to each tap of output (0, 0), for every output channel."""
+    if isinstance(op, DepthwiseConv2d):
+        return _tap_offsets(op, source, op.weights.shape[0]).reshape(op.weights.shape[0], -1)
+    taps = _tap_offsets(op, source, op.weights.shape[1])
+    return np.broadcast_to(taps, (op.weights.shape[0], taps.size))
+
+
+def _tap_offsets(op: Convolution, source: Lanes, inputs: int) -> Array:
     channel, ky, kx = np.indices((inputs, *op.kernel))
     y, x = ky * op.dilation[0], kx * op.dilation[1]
     (step_y, step_x), (top, left, _, _) = source.stride, op.padding
@@ -124,3 +127,17 @@ def tap_offsets(op: Convolution, source: Lanes, inputs: int) -> Array:
     line, column = y // step_y, x // step_x
     offsets = plane * source.plane + (line + source.top - top) * source.row + column + source.left - left
     return np.asarray(offsets.ravel())
+
+
+def can_finish(lanes: Lanes) -> bool:
+    """Whether every halo word repeats a word of the first half; not so for a halo higher than half the tensor."""
+    half = lanes.rows * lanes.row
+    return lanes.origin <= half and lanes.plane - lanes.origin - half <= half
+
+
+def finishing_cost(lanes: Lanes) -> Cost:
+    """Estimate of pqk_lanes_finish."""
+    halo = lanes.plane - lanes.rows * lanes.row
+    missing = (2 * lanes.rows - lanes.height) * lanes.row
+    columns = lanes.rows * (lanes.row - lanes.width)
+    return compiled(lanes.planes * (4 * halo + 4 * missing + 3 * columns + 4 * lanes.rows + 30))

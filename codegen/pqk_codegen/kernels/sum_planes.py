@@ -1,6 +1,6 @@
 """Global sum of each plane, plain C: codegen/kernels/sum_planes.c."""
 
-from pqk_codegen.kernels.base import Form, Invocation, Kernel, Node, PLANES, Site, VECTOR
+from pqk_codegen.kernels.base import PLANES, VECTOR, Form, Invocation, Kernel, Node, Site
 from pqk_codegen.kernels.geometry import compiled, planes_expression, planes_of, suffix
 from pqk_codegen.ops import SumPool
 

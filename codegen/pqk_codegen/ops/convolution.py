@@ -102,15 +102,15 @@ class Convolution(Op):
 
     def pooled(self, x: Array) -> Array:
         """int64 [n, out, height, width]: what is requantised, the sums over the pool windows."""
-        accumulator = np.maximum(self._accumulate(x), 0)
+        accumulator = np.maximum(self.sums(x), 0)
         n, out, height, width = accumulator.shape
         rows, columns = self.pool
         height, width = height // rows, width // columns
         cut = accumulator[:, :, : height * rows, : width * columns]
         return np.asarray(cut.reshape(n, out, height, rows, width, columns).sum(axis=(3, 5)))
 
-    def _accumulate(self, x: Array) -> Array:
-        """int64 [n, out, height, width]: bias plus the weighted sums.
+    def sums(self, x: Array) -> Array:
+        """int64 [n, out, height, width]: bias plus the weighted sums, before ReLU and pool.
 
         Products run in float64 for speed: every partial sum is an integer below 2**31, hence exact.
         """

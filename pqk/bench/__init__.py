@@ -1,0 +1,1 @@
+"""Benchmark: networks of fixed shapes and seeded weights, built and measured on the emulated boards."""
