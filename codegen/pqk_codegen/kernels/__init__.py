@@ -6,6 +6,7 @@ from pqk_codegen.kernels.add_wide_lanes import AddWideLanes
 from pqk_codegen.kernels.base import Conversion, Kernel
 from pqk_codegen.kernels.conv2d_dense import Conv2dDense
 from pqk_codegen.kernels.conv2d_lanes import Conv2dLanes
+from pqk_codegen.kernels.conv2d_lanes_v6m import Conv2dLanesV6m, Conv2dLanesV6mLong
 from pqk_codegen.kernels.conv2d_pool_straight import Conv2dPoolStraight
 from pqk_codegen.kernels.conv2d_sparse import Conv2dSparse4, Conv2dSparse8
 from pqk_codegen.kernels.conv2d_wide_lanes import Conv2dWideLanes
@@ -21,6 +22,8 @@ __all__ = ["CONVERSIONS", "KERNELS"]
 KERNELS: tuple[Kernel, ...] = (
     Conv2dLanes(),
     Conv2dWideLanes(),
+    Conv2dLanesV6m(),
+    Conv2dLanesV6mLong(),
     Conv2dPoolStraight(),
     AddLanes(),
     AddWideLanes(),
