@@ -10,10 +10,13 @@
 
 #if defined(__thumb__)
 
-/* r0 stream, r1 input, r2 entry, then weight; r3 address of the words, r3 - r6 words.
- * On the stack: output, bytes from behind a tile to the next plane's, end, input, stream. */
-
-#define MULTIPLY(word, sum) "muls " word ", r2\nadd " sum ", " word "\n"
+/* r0 stream, r1 input, r2 entry, then weight; r3 address of the words, r3 - r6 words, r7 - r12 and
+ * lr sums. On the stack: output, bytes from behind a tile to the next plane's, end, input, stream.
+ */
+// clang-format off
+#define MULTIPLY(word, sum)                                                                        \
+    "muls " word ", r2\n"                                                                          \
+    "add " sum ", " word "\n"
 
 /* The carry is the entry's `last` once its weight has been shifted out; MULS, LDM and this ADD
  * leave it alone (DDI 0419, A6.7), so the branch still finds it. */
@@ -22,9 +25,16 @@
     "uxth r3, r2\n"                                                                                \
     "add r3, r1\n"                                                                                 \
     "asrs r2, r2, #17\n"                                                                           \
-    "ldmia r3!, {r4-r6}\n" MULTIPLY("r4", "r7") MULTIPLY("r5", "r8")                               \
-        MULTIPLY("r6", "r9") "ldmia r3, {r3-r6}\n" MULTIPLY("r3", "r10") MULTIPLY("r4", "r11")     \
-            MULTIPLY("r5", "r12") MULTIPLY("r6", "lr") "bcc 2b\n"
+    "ldmia r3!, {r4-r6}\n"                                                                         \
+    MULTIPLY("r4", "r7")                                                                           \
+    MULTIPLY("r5", "r8")                                                                           \
+    MULTIPLY("r6", "r9")                                                                           \
+    "ldmia r3, {r3-r6}\n"                                                                          \
+    MULTIPLY("r3", "r10")                                                                          \
+    MULTIPLY("r4", "r11")                                                                          \
+    MULTIPLY("r5", "r12")                                                                          \
+    MULTIPLY("r6", "lr")                                                                           \
+    "bcc 2b\n"
 
 /* From here to the end of the channel: r0 output, r2 mask of the bits that no result has, r3 lower
  * lane, r6 scratch, r7 word, then upper lane; r1, r4, r5 belong to the kind of requantisation. */
@@ -39,8 +49,8 @@
     "asrs r6, r7, #31\n"                                                                           \
     "bics r7, r6\n"
 
-/* Few results are too large, so that the common way through this is two instructions. */
-#define CLAMP(most)                                                                                \
+/* Few results are too large, so that the common way through this is three instructions. */
+#define CLAMP_AND_STORE(most)                                                                      \
     "tst r7, r2\n"                                                                                 \
     "beq 9f\n"                                                                                     \
     "uxth r3, r7\n"                                                                                \
@@ -56,17 +66,20 @@
     "9: stmia r0!, {r7}\n"
 
 /* r1 shift, r4 multiplier, r5 rounding. */
-#define SHORT_CONSTANTS "ldmia r0!, {r1, r4, r5}\n"
+#define SHORT_CONSTANTS                                                                            \
+    "ldmia r0!, {r1, r4, r5}\n"
 
 #define SHORT(most)                                                                                \
-    SPLIT "muls r3, r4\n"                                                                          \
-          "adds r3, r3, r5\n"                                                                      \
-          "lsrs r3, r1\n"                                                                          \
-          "muls r7, r4\n"                                                                          \
-          "adds r7, r7, r5\n"                                                                      \
-          "lsrs r7, r1\n"                                                                          \
-          "lsls r7, r7, #16\n"                                                                     \
-          "orrs r7, r3\n" CLAMP(most)
+    SPLIT                                                                                          \
+    "muls r3, r4\n"                                                                                \
+    "adds r3, r3, r5\n"                                                                            \
+    "lsrs r3, r1\n"                                                                                \
+    "muls r7, r4\n"                                                                                \
+    "adds r7, r7, r5\n"                                                                            \
+    "lsrs r7, r1\n"                                                                                \
+    "lsls r7, r7, #16\n"                                                                           \
+    "orrs r7, r3\n"                                                                                \
+    CLAMP_AND_STORE(most)
 
 /* r1 half of a unit in the upper 16 bits, r4 lower and r5 upper half of the multiplier. */
 #define LONG_CONSTANTS                                                                             \
@@ -74,7 +87,8 @@
     "movs r1, #1\n"                                                                                \
     "lsls r1, r1, #15\n"
 
-/* lane = lane * multiplier >> 16, exactly: no bit of the upper product is below the shift. */
+/* lane = lane * multiplier >> 16, exactly: what is shifted out is part of the lower product alone.
+ * A lane has 15 bits here, so neither product exceeds 31. */
 #define LONG_PRODUCT(lane)                                                                         \
     "movs r6, " lane "\n"                                                                          \
     "muls r6, r4\n"                                                                                \
@@ -82,64 +96,77 @@
     "muls " lane ", r5\n"                                                                          \
     "adds " lane ", " lane ", r6\n"
 
-/* The lower lane's rounding is the last bit shifted out, the carry. */
+/* The lower lane is rounded by the last bit shifted out, the carry. */
 #define LONG(most)                                                                                 \
-    SPLIT LONG_PRODUCT("r3") LONG_PRODUCT("r7") "adds r7, r7, r1\n"                                \
-                                                "lsrs r7, r7, #16\n"                               \
-                                                "lsls r7, r7, #16\n"                               \
-                                                "lsrs r3, r3, #16\n"                               \
-                                                "adcs r7, r3\n" CLAMP(most)
+    SPLIT                                                                                          \
+    LONG_PRODUCT("r3")                                                                             \
+    LONG_PRODUCT("r7")                                                                             \
+    "adds r7, r7, r1\n"                                                                            \
+    "lsrs r7, r7, #16\n"                                                                           \
+    "lsls r7, r7, #16\n"                                                                           \
+    "lsrs r3, r3, #16\n"                                                                           \
+    "adcs r7, r3\n"                                                                                \
+    CLAMP_AND_STORE(most)
 
-#define DEFINE_TILE(name, KIND, most, mask)                                                                                                      \
-    __attribute__((naked)) static void name(                                                                                                     \
-        __attribute__((unused)) const uint32_t *stream,                                                                                          \
-        __attribute__((unused)) const uint32_t *input, __attribute__((unused)) uint32_t *output,                                                 \
-        __attribute__((unused)) uint32_t plane, __attribute__((unused)) const uint32_t *end) {                                                   \
-        __asm(".syntax unified\n"                                                                                                                \
-              "push {r4-r7, lr}\n"                                                                                                               \
-              "mov r4, r8\n"                                                                                                                     \
-              "mov r5, r9\n"                                                                                                                     \
-              "mov r6, r10\n"                                                                                                                    \
-              "mov r7, r11\n"                                                                                                                    \
-              "push {r4-r7}\n"                                                                                                                   \
-              "ldr r4, [sp, #36]\n"                                                                                                              \
-              "subs r3, #28\n"                                                                                                                   \
-              "sub sp, #20\n"                                                                                                                    \
-              "str r2, [sp, #0]\n"                                                                                                               \
-              "str r3, [sp, #4]\n"                                                                                                               \
-              "str r4, [sp, #8]\n"                                                                                                               \
-              "str r1, [sp, #12]\n"                                                                                                              \
-              "1: ldmia r0!, {r7}\n"                                                                                                             \
-              "mov r8, r7\n"                                                                                                                     \
-              "mov r9, r7\n"                                                                                                                     \
-              "mov r10, r7\n"                                                                                                                    \
-              "mov r11, r7\n"                                                                                                                    \
-              "mov r12, r7\n"                                                                                                                    \
-              "mov lr, r7\n" ENTRIES KIND##_CONSTANTS                                                                                            \
-              "str r0, [sp, #16]\n"                                                                                                              \
-              "ldr r0, [sp, #0]\n"                                                                                                               \
-              "ldr r2, 4f\n" KIND(most) "mov r7, r8\n" KIND(most) "mov r7, r9\n" KIND(                                                           \
-                  most) "mov r7, r10\n" KIND(most) "mov r7, r11\n" KIND(most) "mov r7, "                                                         \
-                                                                              "r12\n" KIND(most) "mov r7, lr\n" KIND(most) "ldr r1, [sp, #4]\n"  \
-                                                                                                                           "add r0, r1\n"        \
-                                                                                                                           "str r0, [sp, #0]\n"  \
-                                                                                                                           "ldr r1, [sp, #12]\n" \
-                                                                                                                           "ldr r0, [sp, #16]\n" \
-                                                                                                                           "ldr r2, [sp, #8]\n"  \
-                                                                                                                           "cmp r0, r2\n"        \
-                                                                                                                           "beq 3f\n"            \
-                                                                                                                           "b 1b\n"              \
-                                                                                                                           "3: add sp, #20\n"    \
-                                                                                                                           "pop {r4-r7}\n"       \
-                                                                                                                           "mov r8, r4\n"        \
-                                                                                                                           "mov r9, r5\n"        \
-                                                                                                                           "mov r10, r6\n"       \
-                                                                                                                           "mov r11, r7\n"       \
-                                                                                                                           "pop {r4-r7, pc}\n"   \
-                                                                                                                           ".balign 4\n"         \
-                                                                                                                           "4: .word " #mask     \
-                                                                                                                           "\n");                \
+#define DEFINE_TILE(name, KIND, most, mask)                                                        \
+    __attribute__((naked)) static void name(                                                       \
+        __attribute__((unused)) const uint32_t *stream,                                            \
+        __attribute__((unused)) const uint32_t *input, __attribute__((unused)) uint32_t *output,   \
+        __attribute__((unused)) uint32_t plane, __attribute__((unused)) const uint32_t *end) {     \
+        __asm(                                                                                     \
+            ".syntax unified\n"                                                                    \
+            "push {r4-r7, lr}\n"                                                                   \
+            "mov r4, r8\n"                                                                         \
+            "mov r5, r9\n"                                                                         \
+            "mov r6, r10\n"                                                                        \
+            "mov r7, r11\n"                                                                        \
+            "push {r4-r7}\n"                                                                       \
+            "ldr r4, [sp, #36]\n"                                                                  \
+            "subs r3, #28\n"                                                                       \
+            "sub sp, #20\n"                                                                        \
+            "str r2, [sp, #0]\n"                                                                   \
+            "str r3, [sp, #4]\n"                                                                   \
+            "str r4, [sp, #8]\n"                                                                   \
+            "str r1, [sp, #12]\n"                                                                  \
+            "1: ldmia r0!, {r7}\n"                                                                 \
+            "mov r8, r7\n"                                                                         \
+            "mov r9, r7\n"                                                                         \
+            "mov r10, r7\n"                                                                        \
+            "mov r11, r7\n"                                                                        \
+            "mov r12, r7\n"                                                                        \
+            "mov lr, r7\n"                                                                         \
+            ENTRIES                                                                                \
+            KIND##_CONSTANTS                                                                       \
+            "str r0, [sp, #16]\n"                                                                  \
+            "ldr r0, [sp, #0]\n"                                                                   \
+            "ldr r2, 4f\n"                                                                         \
+            KIND(most)                                                                             \
+            "mov r7, r8\n" KIND(most)                                                              \
+            "mov r7, r9\n" KIND(most)                                                              \
+            "mov r7, r10\n" KIND(most)                                                             \
+            "mov r7, r11\n" KIND(most)                                                             \
+            "mov r7, r12\n" KIND(most)                                                             \
+            "mov r7, lr\n" KIND(most)                                                              \
+            "ldr r1, [sp, #4]\n"                                                                   \
+            "add r0, r1\n"                                                                         \
+            "str r0, [sp, #0]\n"                                                                   \
+            "ldr r1, [sp, #12]\n"                                                                  \
+            "ldr r0, [sp, #16]\n"                                                                  \
+            "ldr r2, [sp, #8]\n"                                                                   \
+            "cmp r0, r2\n"                                                                         \
+            "beq 3f\n"                                                                             \
+            "b 1b\n"                                                                               \
+            "3: add sp, #20\n"                                                                     \
+            "pop {r4-r7}\n"                                                                        \
+            "mov r8, r4\n"                                                                         \
+            "mov r9, r5\n"                                                                         \
+            "mov r10, r6\n"                                                                        \
+            "mov r11, r7\n"                                                                        \
+            "pop {r4-r7, pc}\n"                                                                    \
+            ".balign 4\n"                                                                          \
+            "4: .word " #mask "\n");                                                               \
     }
+// clang-format on
 
 #else
 
