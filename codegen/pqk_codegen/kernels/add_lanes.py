@@ -8,7 +8,6 @@ from pqk_codegen.kernels.geometry import compiled
 from pqk_codegen.kernels.lanes import LANE, activation_bits, lanes_of
 from pqk_codegen.ops import Add
 
-
 V6M_GROUP = 4
 V6M_LISTING = """
     .rept 2

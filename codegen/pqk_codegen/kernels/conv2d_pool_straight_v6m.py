@@ -1,7 +1,8 @@
-"""Convolution + ReLU + average pool on lanes as straight-line code of ARMv6-M; the loops: codegen/kernels/conv2d_straight.c.
+"""Convolution + ReLU + average pool on lanes as straight-line code of ARMv6-M's instructions.
 
-A tile is one word of every output channel, two windows of positions. The words under a line of the windows are weighted,
-summed and rectified in r0 - r2; nothing but the windows' sums is kept.
+The loops are in codegen/kernels/conv2d_straight.c. A tile is one word of every output channel, two windows of
+positions. The words under a line of the windows are weighted, summed and rectified in r0 - r2; nothing but the windows'
+sums is kept.
 """
 
 from collections.abc import Iterator, Sequence
@@ -101,7 +102,7 @@ def _fits(channel: Channel, pool: tuple[int, int]) -> bool:
     high = max(channel.high, 0)
     if high * pool[1] >= 2**LANE or high * pool[0] * pool[1] > LARGEST_TOTAL:
         return False
-    return channel.fits_signed_lane and np.count_nonzero(channel.weights) <= MOST_TAPS
+    return channel.fits_signed_lane and int(np.count_nonzero(channel.weights)) <= MOST_TAPS
 
 
 def _tile(site: Site, op: Convolution, source: Lanes, output: Lanes) -> Iterator[Instruction]:

@@ -51,7 +51,7 @@ class Channel:
     @property
     def fits_signed_lane(self) -> bool:
         """Whether a signed halfword holds the final sum."""
-        return bool(self.low >= -(2**15) and self.high < 2**15)
+        return self.low >= -(2**15) and self.high < 2**15
 
     @property
     def fits_wide_lane(self) -> bool:

@@ -378,7 +378,7 @@ def _pieces(total: int, multiplier: int) -> list[tuple[int, int]]:
     The last one, of which nothing is shifted out, leaves room for the rounding.
     """
     room = 32 - total.bit_length()
-    pieces = []
+    pieces: list[tuple[int, int]] = []
     while not pieces or multiplier >> room:
         pieces.append((multiplier & ((1 << room) - 1), room))
         multiplier >>= room
