@@ -40,10 +40,14 @@ class Memory:
     ram: Region
     stack: int
     """Reserve for the stack, at RAM's lowest address."""
+    wait_states: int
+    """Cycles that the processor waits for a word of flash that was not prefetched; part of the cycle model."""
 
     def __post_init__(self) -> None:
         if not 0 < self.stack < self.ram.size or self.stack % 8:
             raise BoardError(f"memory.stack = {self.stack} must be a multiple of 8 and less than the RAM")
+        if not 0 <= self.wait_states <= 15:
+            raise BoardError(f"memory.wait_states = {self.wait_states} must lie in 0..15")
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from pqk_codegen import interpreter
 
-from pqk import evaluate, features, pipeline, report, runners
+from pqk import build, evaluate, features, pipeline, report, runners, tune
 from pqk.boards import Board
 from pqk.errors import DataError
 from pqk.project import Project
@@ -53,6 +53,26 @@ def run_evaluation(
     )
     evaluation.save(_evaluation_path(built.directory))
     return evaluation.record()
+
+
+def run_tuning(
+    project: Project, board: Board, *, port: str | None, progress: Callable[[int, int], None]
+) -> dict[str, Any]:
+    """Measure every kernel that can run a layer of the last build; see `pqk.tune.tune`.
+
+    Raises:
+        ProjectError: nothing was built.
+    """
+    built = pipeline.load_build(project, board.name)
+    return tune.tune(
+        pipeline.load_network(built),
+        board,
+        build.objective(project.build, board, {}),
+        built.directory,
+        key=pipeline.tuning_key(pipeline.network_directory(built), board),
+        port=port,
+        progress=progress,
+    )
 
 
 def write_report(project: Project, board: Board, output: Path | None) -> Path:

@@ -6,20 +6,18 @@ the source of the stage included. A result that is there is complete, because it
 
 import json
 import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pqk_codegen import plan as planning
 from pqk_codegen import store
 from pqk_codegen.errors import IrError
-from pqk_codegen.generate import generate
 from pqk_codegen.ir import Network
 
-from pqk import __version__, assets, features, firmware
+from pqk import __version__, choices, features, firmware, tune
 from pqk.boards import Board
+from pqk.build import Compiled, compile_network, salt
 from pqk.data.dataset import SPLITS, DataSet, scan
 from pqk.data.source import locate
 from pqk.errors import ModelError, ProjectError
@@ -34,7 +32,6 @@ PACKAGE = Path(__file__).parent
 CODEGEN = Path(store.__file__).parent
 RECORD = "build.json"
 FIRMWARE = "firmware"
-BUILD_ID = "build_id"
 
 
 @dataclass(frozen=True)
@@ -79,20 +76,15 @@ def build(project: Project, board: Board, *, data: Path | None, report: Reporter
     inputs = _features(project, dataset, report)
     trained = _trained(project, inputs, report)
     network = _network(trained / "network")
-    plan = _plan(network, board)
-    firmware.check_fit(board, {"weights": plan.flash}, {"arena": plan.arena})
     directory = board_directory(project, board.name)
-    with tempfile.TemporaryDirectory() as generated:
-        build_id = generate(plan, Path(generated), salt=_salt(board))
-        fresh = _compiled_id(directory / FIRMWARE) != build_id
-        if fresh:
-            report.note(f"compiling for {board.title}")
-            _compile(board, Path(generated), build_id, directory / FIRMWARE)
-    sizes = json.loads((directory / FIRMWARE / "sizes.json").read_text())
-    record = _record(project, network, plan, build_id, sizes)
+    measured = tune.load(directory, tuning_key(trained / "network", board))
+    compiled = compile_network(network, board, directory / FIRMWARE, project.build, report.note, measured)
+    for note in choices.fallbacks(compiled.plan):
+        report.note(note)
+    record = _record(project, network, compiled, measured)
     record["features"] = _features_key(project, inputs.fingerprint)
     _keep(directory, trained, dataset.root, inputs, record)
-    return Build(directory, record, fresh)
+    return Build(directory, record, compiled.fresh)
 
 
 def load_build(project: Project, board_name: str) -> Build:
@@ -108,9 +100,14 @@ def load_build(project: Project, board_name: str) -> Build:
     return Build(directory, json.loads(path.read_text()), fresh=False)
 
 
+def network_directory(built: Build) -> Path:
+    """Where the network lies that a build was made from."""
+    return built.directory / "network"
+
+
 def load_network(built: Build) -> Network:
     """The network that a build was made from."""
-    return _network(built.directory / "network")
+    return _network(network_directory(built))
 
 
 def features_directory(project: Project, built: Build) -> Path:
@@ -182,44 +179,16 @@ def _network(directory: Path) -> Network:
         raise ModelError(f"{directory}: {error}", f"delete {directory} and build again") from error
 
 
-def _plan(network: Network, board: Board) -> planning.Plan:
-    try:
-        return planning.plan(network, board.cpu)
-    except IrError as error:
-        raise ModelError(str(error), "choose another network or board in pqk.toml") from error
+def tuning_key(network: Path, board: Board) -> str:
+    """What measured costs of kernels hold for: the network in that folder, the generator, the board."""
+    return digest([digest_tree(network), digest_tree(CODEGEN.parent, ["**/*.py", "**/*.[ch]", "**/*.j2"]), salt(board)])
 
 
-def _salt(board: Board) -> str:
-    """What besides the network makes a firmware different."""
-    return digest(
-        [
-            repr(board),
-            firmware.compiler_version(),
-            digest_tree(assets.directory("firmware")),
-            digest_tree(PACKAGE, ["firmware.py"]),
-        ]
-    )
-
-
-def _compile(board: Board, generated: Path, build_id: str, directory: Path) -> None:
-    with atomic_directory(directory) as out:
-        shutil.copytree(generated, out / "generated")
-        firmware.compile_firmware(board, out / "generated", out)
-        (out / BUILD_ID).write_text(build_id)
-
-
-def _compiled_id(directory: Path) -> str | None:
-    """Build id of the firmware in `directory`; the two appear in one rename, so it cannot be another's."""
-    path = directory / BUILD_ID
-    return path.read_text() if path.is_file() else None
-
-
-def _record(
-    project: Project, network: Network, plan: planning.Plan, build_id: str, sizes: dict[str, Any]
-) -> dict[str, Any]:
+def _record(project: Project, network: Network, compiled: Compiled, measured: tune.Costs) -> dict[str, Any]:
+    plan, sizes = compiled.plan, compiled.sizes
     return {
         "schema": 1,
-        "id": build_id,
+        "id": compiled.build_id,
         "compiler": firmware.compiler_version(),
         "tool": f"pqk-mcu {__version__}",
         "model": {
@@ -238,17 +207,12 @@ def _record(
                 key: getattr(layer, key)
                 for key in ("name", "op", "kernel", "macs", "nonzero_macs", "nonzeros", "weights")
             }
-            | {"flash": _symbol_bytes(layer, sizes)}
-            for layer in plan.layers
+            | {"flash": compiled.layer_flash(layer)}
+            | facts
+            for layer, facts in zip(plan.layers, choices.facts(plan, measured), strict=True)
         ],
         "memory": {"flash": sizes["flash"], "ram": sizes["ram"]},
     }
-
-
-def _symbol_bytes(layer: planning.Layer, sizes: dict[str, Any]) -> int:
-    """Bytes that a layer's constants take in the linked firmware."""
-    names = [placed.symbol for placed in layer.tables] + [layer.symbol]
-    return sum(int(sizes["symbols"].get(name, 0)) for name in names)
 
 
 def _keep(directory: Path, trained: Path, source: Path, inputs: Features, record: dict[str, Any]) -> None:

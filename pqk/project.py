@@ -123,6 +123,24 @@ class TrainingConfig:
 
 
 @dataclass(frozen=True)
+class BuildConfig:
+    """How the C is generated: what the choice of kernels minimises, and within which limits."""
+
+    objective: str = "speed"
+    """`speed` or `size`."""
+    flash_limit_kb: float | None = None
+    """At most so many kB (1024 bytes) of flash for the whole firmware."""
+    straight_line_kb: float = 16.0
+    """At most so many kB for code that is specialised to the weights: fast, and large."""
+
+    def __post_init__(self) -> None:
+        _choice("build.objective", self.objective, ("speed", "size"))
+        limit = self.flash_limit_kb
+        _check(limit is None or limit > 0, "build.flash_limit_kb", limit, "must be greater than 0")
+        _check(self.straight_line_kb >= 0, "build.straight_line_kb", self.straight_line_kb, "must not be negative")
+
+
+@dataclass(frozen=True)
 class Project:
     """Everything `pqk.toml` says. `root` is the folder it lies in."""
 
@@ -135,6 +153,7 @@ class Project:
     network: NetworkConfig = field(default_factory=NetworkConfig)
     compression: CompressionConfig = field(default_factory=CompressionConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
+    build: BuildConfig = field(default_factory=BuildConfig)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -195,7 +214,7 @@ def create(root: Path, name: str, words: typing.Sequence[str], board: str, sourc
 
 def _project(root: Path, table: dict[str, Any]) -> Project:
     sections = {"data": DataConfig, "front_end": FrontEndConfig, "network": NetworkConfig}
-    sections |= {"compression": CompressionConfig, "training": TrainingConfig}
+    sections |= {"compression": CompressionConfig, "training": TrainingConfig, "build": BuildConfig}
     _known("the file", table, ["project", *sections])
     head = _table("project", table.get("project", {}))
     _known("[project]", head, ["name", "words", "board"])
@@ -254,7 +273,7 @@ def _new_text(name: str, words: typing.Sequence[str], board: str, source: str | 
     listed = ", ".join(json.dumps(word, ensure_ascii=False) for word in words)
     located = f"source = {json.dumps(source, ensure_ascii=False)}" if source else '# source = "recordings"'
     data, front, network = DataConfig(), FrontEndConfig(), NetworkConfig()
-    compression, training = CompressionConfig(), TrainingConfig()
+    compression, training, build = CompressionConfig(), TrainingConfig(), BuildConfig()
     return f"""\
 # A pqk-mcu project. Next: pqk-mcu build, flash, eval, report (in this folder).
 # Whatever is left out has the value shown here.
@@ -304,6 +323,11 @@ noise_probability = {training.noise_probability}     # augmentation: share of cl
 noise_level = {training.noise_level}           # augmentation: largest amplitude of that noise
 spec_augment = {_toml(training.spec_augment)}         # augmentation: bands and stretches of time blanked out
 seed = {training.seed}
+
+[build]
+objective = {json.dumps(build.objective)}         # or "size": the smallest firmware instead of the fastest
+# flash_limit_kb = 32         # with "speed": at most so much flash for the whole firmware
+straight_line_kb = {build.straight_line_kb}     # at most so much code specialised to the weights (fast and large)
 """
 
 

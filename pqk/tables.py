@@ -1,6 +1,7 @@
 """The tables that the command line prints."""
 
 import io
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
@@ -43,6 +44,16 @@ def sizes(record: dict[str, Any], board: Board) -> str:
     return _text(table) + "\n" + "\n".join(lines)
 
 
+def tuning(record: dict[str, Any]) -> str:
+    """What every kernel costs, and which choices that changes."""
+    table = Table("layer", "kernel", box=None)
+    table.add_column(record["unit"], justify="right")
+    for entry in sorted(record["measured"], key=lambda entry: (entry["layer"], entry["cost"])):
+        table.add_row(entry["layer"], entry["kernel"], f"{entry['cost']:,.0f}")
+    changes = [f"{change['layer']}: {change['before']} -> {change['after']}" for change in record["changed"]]
+    return _text(table) + "\n" + ("\n".join(changes) or "the measurement changes no choice")
+
+
 def evaluation(result: dict[str, Any]) -> str:
     """Outcome of an evaluation."""
     clips = result["clips"]
@@ -55,6 +66,26 @@ def evaluation(result: dict[str, Any]) -> str:
             f"{cost[len(cost) // 2]:,.0f} {result['unit']} per inference (median), {cost[0]:,.0f} to {cost[-1]:,.0f}",
         ]
     )
+
+
+def bench(rows: Sequence[dict[str, Any]]) -> str:
+    """Rows of the benchmark; see `pqk.bench.record`."""
+    table = Table("core", "board", "network", box=None)
+    for column in ("bits", "zeros", "instructions", "modelled cycles", "flash", "RAM", "exact"):
+        table.add_column(column, justify="right")
+    for row in rows:
+        cycles = row["modelled_cycles"]
+        table.add_row(
+            *(row[key] for key in ("core", "board", "network")),
+            str(row["weight_bits"]),
+            f"{100 * row['sparsity']:.4g} %",
+            f"{row['instructions']:,}",
+            "-" if cycles is None else f"{cycles:,}",
+            f"{row['flash']:,}",
+            f"{row['ram']:,}",
+            "yes" if row["exact"] else "NO",
+        )
+    return _text(table)
 
 
 def _kib(size: int) -> str:

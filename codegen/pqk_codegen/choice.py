@@ -4,29 +4,39 @@ Every candidate's instructions, modelled cycles and flash are known beforehand (
 (`pqk-mcu tune`).
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from pqk_codegen.errors import FlashLimitError, IrError
 from pqk_codegen.ir import Network
 from pqk_codegen.kernels import KERNELS
 from pqk_codegen.kernels.base import Kernel
+from pqk_codegen.layout import arena_size, plan_arena
 from pqk_codegen.storage import Program, Resolver, Step
 
 STRUCTURE = 56  # bytes of a layer's constant structure and its wrapper function, about
-TRADES = tuple(10.0**exponent for exponent in (-2, -1, 0, 1, 2, 3, 4))  # instructions or cycles given for a byte
+TRADES = tuple(10.0**exponent for exponent in (-2, -1, 0, 1, 2, 3))  # instructions or cycles given for a byte
+STRAIGHT_LIMIT = 16 * 1024
+
+Choices = Mapping[str, list[Kernel]]
 
 
 @dataclass(frozen=True)
 class Objective:
-    """What to minimise."""
+    """What to minimise, and within which limits (bytes)."""
 
     goal: str = "speed"
     """`speed` or `size`."""
     measure: str = "instructions"
     """What speed is counted in: `instructions` or `cycles` (modelled)."""
+    wait_states: int = 0
+    """Of the flash; part of the cycle model."""
     flash_limit: int | None = None
-    """Bytes for tables and kernels, at most."""
+    """For tables and kernels."""
+    straight_limit: int = STRAIGHT_LIMIT
+    """For code specialised to the weights."""
+    ram_limit: int | None = None
+    """For the arena; kept where any choice does."""
     measured: Mapping[tuple[str, str], float] = field(default_factory=dict)
     """Measured cost of (step, kernel), which replaces the estimate."""
 
@@ -53,13 +63,41 @@ def choose(network: Network, core: str, objective: Objective, forced: Mapping[st
         FlashLimitError: no assignment keeps to the flash limit.
     """
     choices = _forced(candidates(network, core), forced or {})
-    resolver = Resolver(network, core)
+    search = _Search(Resolver(network, core, objective.wait_states), choices, objective)
     if objective.goal == "size":
-        return _within(objective, [_descend(resolver, choices, lambda program: flash(program.steps))])
-    price = lambda program: speed(program.steps, objective)  # noqa: E731
-    if objective.flash_limit is None:
-        return _descend(resolver, choices, price)
-    return _within(objective, _trades(resolver, choices, price))
+        return _within(objective, [search.best(per_step=0, per_byte=1)])
+    fastest = search.best(per_step=1, per_byte=0)
+    if objective.flash_limit is None or flash(fastest.steps) <= objective.flash_limit:
+        return fastest
+    smaller = [search.best(per_step=1, per_byte=trade) for trade in TRADES]
+    smaller += [search.best(per_step=0, per_byte=1), *search.shrunk(fastest, objective.flash_limit)]
+    return _within(objective, sorted(smaller, key=search.speed))
+
+
+def plain(network: Network, core: str, objective: Objective) -> Program:
+    """The best program of plain C kernels only, whatever the limits: what the others are compared with."""
+    choices = {
+        name: [kernel for kernel in kernels if kernel.plain] for name, kernels in candidates(network, core).items()
+    }
+    return _Search(Resolver(network, core), choices, Objective(measured=objective.measured)).best(
+        per_step=1, per_byte=0
+    )
+
+
+def variants(network: Network, core: str) -> Iterator[Program]:
+    """Programs in which together every kernel that can run an operation does so at least once, for measuring."""
+    choices = candidates(network, core)
+    resolver = Resolver(network, core)
+    plain = {name: _first(kernels, plain=True) for name, kernels in choices.items()}
+    for index in range(max(map(len, choices.values()))):
+        kernels = dict(plain)
+        for name, found in choices.items():
+            attempt = {**kernels, name: found[min(index, len(found) - 1)]}
+            if resolver.program(attempt):
+                kernels = attempt
+        program = resolver.program(kernels)
+        if program:
+            yield program
 
 
 def speed(steps: Iterable[Step], objective: Objective) -> float:
@@ -75,16 +113,21 @@ def _speed(step: Step, objective: Objective) -> float:
 
 def flash(steps: Iterable[Step]) -> int:
     """Bytes of tables, structures and kernels; what several steps share counts once."""
-    tables: dict[object, int] = {}
-    code: dict[str, int] = {}
-    straight = count = 0
-    for step in steps:
-        call = step.invocation
-        tables |= {table.key: table.size for table in call.tables}
-        code[call.function] = call.code
-        straight += call.assembly_bytes
-        count += 1
-    return sum(tables.values()) + sum(code.values()) + straight + count * STRUCTURE
+    steps = list(steps)
+    tables = {table.key: table.size for step in steps for table in step.invocation.tables}
+    return sum(tables.values()) + code(steps)
+
+
+def code(steps: Iterable[Step]) -> int:
+    """Bytes of kernels, code specialised to weights, and structures."""
+    calls = [step.invocation for step in steps]
+    functions = {call.function: call.code for call in calls}
+    return sum(functions.values()) + straight(steps) + len(calls) * STRUCTURE
+
+
+def straight(steps: Iterable[Step]) -> int:
+    """Bytes of code specialised to weights."""
+    return sum(step.invocation.assembly_bytes for step in steps)
 
 
 def _forced(choices: dict[str, list[Kernel]], forced: Mapping[str, str]) -> dict[str, list[Kernel]]:
@@ -99,44 +142,83 @@ def _forced(choices: dict[str, list[Kernel]], forced: Mapping[str, str]) -> dict
     return choices
 
 
-def _descend(resolver: Resolver, choices: dict[str, list[Kernel]], price: Callable[[Program], float]) -> Program:
-    """Change one operation's kernel at a time as long as that helps, from two starts: plain C, and none of it."""
-    starts = [
-        {name: min(kernels, key=lambda kernel: kernel.plain is not plain) for name, kernels in choices.items()}
-        for plain in (True, False)
-    ]
-    ends = [_improve(resolver, choices, price, start) for start in starts]
-    return min((program for program in ends if program), key=lambda program: (price(program), flash(program.steps)))
+def _first(kernels: list[Kernel], *, plain: bool) -> Kernel:
+    """The first kernel that is plain C (or is not), or else the first."""
+    return next((kernel for kernel in kernels if kernel.plain is plain), kernels[0])
 
 
-def _improve(
-    resolver: Resolver, choices: dict[str, list[Kernel]], price: Callable[[Program], float], kernels: dict[str, Kernel]
-) -> Program | None:
-    best = resolver.program(kernels)
-    better = True
-    while better:
-        better = False
-        for name in choices:
-            for kernel in choices[name]:
-                program = resolver.program({**kernels, name: kernel})
-                if program and (best is None or _value(program, price) < _value(best, price)):
-                    best, kernels, better = program, {**kernels, name: kernel}, True
-    return best
+@dataclass(frozen=True)
+class _Search:
+    """Changes one operation's kernel at a time as long as that helps."""
 
+    resolver: Resolver
+    choices: Choices
+    objective: Objective
 
-def _value(program: Program, price: Callable[[Program], float]) -> tuple[float, int]:
-    return price(program), flash(program.steps)
+    def best(self, *, per_step: float, per_byte: float) -> Program:
+        """The best program found from two starts, all plain C and none of it, at these prices of speed and flash."""
+        ends = []
+        for plain in (True, False):
+            start = {name: _first(kernels, plain=plain) for name, kernels in self.choices.items()}
+            end = self._improve(start, per_step, per_byte)
+            if end:
+                ends.append(end)
+        if not ends:
+            names = ", ".join(f"{name}: {kernels[0].name}" for name, kernels in self.choices.items())
+            raise IrError(f"these kernels cannot run together: {names}")
+        return min(ends, key=lambda program: self._value(program, per_step, per_byte))
 
+    def shrunk(self, program: Program, limit: int) -> Iterator[Program]:
+        """Ever smaller programs down to `limit`: each step gives up the least speed for a byte."""
+        while flash(program.steps) > limit:
+            smaller = [other for other in self._neighbours(program) if flash(other.steps) < flash(program.steps)]
+            if not smaller:
+                return
+            program = min(smaller, key=lambda other, now=program: self._loss(now, other))  # type: ignore[misc]
+            yield program
 
-def _trades(resolver: Resolver, choices: dict[str, list[Kernel]], price: Callable[[Program], float]) -> list[Program]:
-    """Programs from fastest to smallest, found at different prices of a byte."""
-    programs = [_descend(resolver, choices, price)]
-    for trade in TRADES:
-        programs.append(
-            _descend(resolver, choices, lambda program, trade=trade: price(program) + trade * flash(program.steps))  # type: ignore[misc]
-        )
-    programs.append(_descend(resolver, choices, lambda program: flash(program.steps)))
-    return sorted(programs, key=price)
+    def _neighbours(self, program: Program) -> Iterator[Program]:
+        names = {step.name: step.kernel for step in program.steps}
+        kernels = {name: next(k for k in found if k.name == names[name]) for name, found in self.choices.items()}
+        for name, found in self.choices.items():
+            for kernel in found:
+                other = self.resolver.program({**kernels, name: kernel})
+                if other and self._excess(other) <= self._excess(program):
+                    yield other
+
+    def _loss(self, program: Program, smaller: Program) -> float:
+        return (self.speed(smaller) - self.speed(program)) / (flash(program.steps) - flash(smaller.steps))
+
+    def speed(self, program: Program) -> float:
+        """What the objective counts."""
+        return speed(program.steps, self.objective)
+
+    def _improve(self, kernels: dict[str, Kernel], per_step: float, per_byte: float) -> Program | None:
+        best = self.resolver.program(kernels)
+        better = True
+        while better:
+            better = False
+            for name, found in self.choices.items():
+                for kernel in found:
+                    program = self.resolver.program({**kernels, name: kernel})
+                    if program and (best is None or self._better(program, best, per_step, per_byte)):
+                        best, kernels, better = program, {**kernels, name: kernel}, True
+        return best
+
+    def _better(self, program: Program, best: Program, per_step: float, per_byte: float) -> bool:
+        return self._value(program, per_step, per_byte) < self._value(best, per_step, per_byte)
+
+    def _value(self, program: Program, per_step: float, per_byte: float) -> tuple[int, float, float]:
+        price = per_step * self.speed(program) + per_byte * flash(program.steps)
+        return self._excess(program), price, self.speed(program)
+
+    def _excess(self, program: Program) -> int:
+        """Bytes beyond the limits that every program should keep."""
+        excess = max(0, straight(program.steps) - self.objective.straight_limit)
+        if self.objective.ram_limit is not None:
+            buffers = plan_arena(program.layouts, program.lifetimes())
+            excess += max(0, arena_size(buffers.values()) - self.objective.ram_limit)
+        return excess
 
 
 def _within(objective: Objective, programs: list[Program]) -> Program:
@@ -144,5 +226,4 @@ def _within(objective: Objective, programs: list[Program]) -> Program:
     for program in programs:
         if limit is None or flash(program.steps) <= limit:
             return program
-    smallest = min(flash(program.steps) for program in programs)
-    raise FlashLimitError(limit or 0, smallest)
+    raise FlashLimitError(limit or 0, min(flash(program.steps) for program in programs))

@@ -38,6 +38,8 @@ class Layer:
     tables: tuple[PlacedTable, ...]
     """Tables first used by this layer; those shared with an earlier layer stand there."""
     assembly: str
+    code_symbol: str | None
+    """Function of code specialised to the weights."""
     arguments: tuple[str, ...]
     clear: Buffer | None
     """Output buffer whose halo must be zeroed before the call."""
@@ -68,6 +70,8 @@ class Plan:
     """Bytes of the arena."""
     sources: tuple[str, ...]
     """Kernel C files that are needed."""
+    code: int
+    """Estimated bytes of kernels and of code specialised to weights."""
 
     @property
     def flash(self) -> int:
@@ -114,6 +118,7 @@ def place(program: Program, core: str) -> Plan:
         buffers[program.output],
         arena_size(buffers.values()),
         tuple(sources),
+        choice.code(program.steps),
     )
 
 
@@ -142,6 +147,7 @@ def _layer(program: Program, step: Step, buffers: dict[str, Buffer], symbols: di
         fields=tuple((key, names[value[1:]] if value.startswith("@") else value) for key, value in call.fields),
         tables=tuple(fresh),
         assembly=call.assembly,
+        code_symbol=call.assembly_symbol,
         arguments=(*(_pointer(buffers[name], constant=True) for name in step.reads), _pointer(output, constant=False)),
         clear=output if needs_clearing else None,
         cost=call.cost,

@@ -53,9 +53,9 @@ class Program:
 class Resolver:
     """Turns assignments of kernels into programs; remembers what it resolved, because assignments differ little."""
 
-    def __init__(self, network: Network, core: str) -> None:
+    def __init__(self, network: Network, core: str, wait_states: int = 0) -> None:
         self.network, self.core = network, core
-        self.nodes = {op.name: Node(op, *network.op_tensors(op), core) for op in network.ops}
+        self.nodes = {op.name: Node(op, *network.op_tensors(op), core, wait_states) for op in network.ops}
         self._known: dict[object, Invocation | None] = {}
 
     def program(self, kernels: Mapping[str, Kernel]) -> Program | None:
@@ -159,7 +159,7 @@ class _Steps:
         written = self.forms.stored[op.output]
         layouts = {name: self.layouts[copy] for name, copy in zip(op.inputs, reads, strict=True)}
         self.layouts[op.output] = layouts[op.output] = self.forms.layout(op.output, written)
-        call = self.resolver.resolve(kernel, Site(op, node.inputs, node.output, node.core, layouts))
+        call = self.resolver.resolve(kernel, Site(op, node.inputs, node.output, node.core, node.wait_states, layouts))
         if call is None:
             return False
         self.steps.append(Step(op.name, op, kernel.name, kernel.plain, call, reads, op.output))

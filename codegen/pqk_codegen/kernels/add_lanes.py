@@ -65,12 +65,12 @@ class AddLanes(Kernel):
             function=f"pqk_{self.name}_u{activation_bits(site.output)}",
             sources=(f"{self.name}.c",),
             tables=(),
-            cost=self._cost(site.core, words),
+            cost=self._cost(site, words),
             code=200,
             structure="pqk_add_lanes_t",
             fields=(("words", str(words)),),
         )
 
-    def _cost(self, core: str, words: int) -> Cost:
-        listing, group = (self.listing, self.group) if core in DSP_CORES else (V6M_LISTING, V6M_GROUP)
-        return block(listing) * (words // group) + compiled(60)
+    def _cost(self, site: Site, words: int) -> Cost:
+        listing, group = (self.listing, self.group) if site.core in DSP_CORES else (V6M_LISTING, V6M_GROUP)
+        return block(listing, wait_states=site.wait_states) * (words // group) + compiled(60)

@@ -66,6 +66,8 @@ class Invocation:
     """Its fields in order: name, C expression; `@role` stands for the table with that role."""
     assembly: str = ""
     """C text printed before the layer, for kernels whose code is specialised to the weights."""
+    assembly_symbol: str | None = None
+    """Name of the function in it."""
     assembly_bytes: int = 0
     """Estimated size of that code in flash."""
 
@@ -112,6 +114,8 @@ class Node:
     output: Tensor
     core: str
     """Processor, e.g. `cortex-m4`."""
+    wait_states: int
+    """Of the flash; part of the cycle model."""
 
 
 @dataclass(frozen=True)

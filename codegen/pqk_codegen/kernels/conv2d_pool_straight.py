@@ -98,7 +98,7 @@ class Conv2dPoolStraight(Kernel):
             function="pqk_conv2d_straight",
             sources=("conv2d_straight.c",),
             tables=(),
-            cost=(cost(code) + compiled(14)) * tiles + finishing_cost(output),
+            cost=(cost(code, site.wait_states) + compiled(14)) * tiles + finishing_cost(output),
             code=250,
             structure="pqk_conv2d_straight_t",
             fields=(
@@ -111,6 +111,7 @@ class Conv2dPoolStraight(Kernel):
                 ("input_column", str(op.pool[1])),
             ),
             assembly=function(name, code),
+            assembly_symbol=name,
             assembly_bytes=size(code),
         )
 

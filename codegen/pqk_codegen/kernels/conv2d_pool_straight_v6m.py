@@ -81,7 +81,8 @@ class Conv2dPoolStraightV6m(Conv2dPoolStraight):
             function="pqk_conv2d_straight",
             sources=("conv2d_straight.c",),
             tables=(),
-            cost=(cost(code) + compiled(PER_TILE)) * (output.rows * output.width) + finishing_cost(output),
+            cost=(cost(code, site.wait_states) + compiled(PER_TILE)) * (output.rows * output.width)
+            + finishing_cost(output),
             code=250,
             structure="pqk_conv2d_straight_t",
             fields=(
@@ -94,6 +95,7 @@ class Conv2dPoolStraightV6m(Conv2dPoolStraight):
                 ("input_column", str(op.pool[1])),
             ),
             assembly=function(name, code),
+            assembly_symbol=name,
             assembly_bytes=size(code),
         )
 

@@ -106,7 +106,7 @@ class LaneStream(Kernel):
             function=f"pqk_{self.name}_u{activation_bits(site.output)}",
             sources=(self.source,),
             tables=(Table("stream", stream, "for each output channel its entries, start and requantisation"),),
-            cost=self._cost(found, output),
+            cost=self._cost(found, output, site.wait_states),
             code=self.code,
             structure="pqk_lane_stream_t",
             fields=(
@@ -127,9 +127,11 @@ class LaneStream(Kernel):
             words += self.pack_channel(channel, entries)
         return np.array(words, np.uint32)
 
-    def _cost(self, found: Sequence[Channel], output: Lanes) -> Cost:
+    def _cost(self, found: Sequence[Channel], output: Lanes, wait_states: int) -> Cost:
         further = sum(max(1, int(np.count_nonzero(channel.weights))) - 1 for channel in found)
-        tile = block(self.channel_listing) * len(found) + block(self.entry_listing) * further + compiled(LOOP)
+        channel = block(self.channel_listing, wait_states=wait_states)
+        entry = block(self.entry_listing, wait_states=wait_states)
+        tile = channel * len(found) + entry * further + compiled(LOOP)
         return tile * -(-output.words // self.tile) + finishing_cost(output)
 
 

@@ -1,5 +1,6 @@
 """What kernels on lanes share: which channels' sums provably fit, and C descriptions of the layout."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,7 +57,8 @@ class Channel:
     @property
     def fits_wide_lane(self) -> bool:
         """Whether a signed lane of WIDE bits holds the final sum."""
-        return self.low >= -(2 ** (WIDE - 1)) and self.high < 2 ** (WIDE - 1)
+        limit: int = 2 ** (WIDE - 1)
+        return -limit <= self.low and self.high < limit
 
 
 def channels(op: Convolution, source: Tensor, maximum: int) -> list[Channel]:
@@ -89,6 +91,29 @@ def _channel(
 
 def _output(value: int, multiplier: int, maximum: int) -> int:
     return min((max(value, 0) * multiplier + 2**31) >> 32, maximum)
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How a layer's channels use 16-bit lanes: what must fit is the range of bias + sum, whatever the weights' bits."""
+
+    used: float
+    """Largest share of a lane's 2^16 values that a channel's sum can take."""
+    beyond: int
+    """Channels that do not fit a lane."""
+    spare_bits: int
+    """By so many more bits could every weight of the layer be finer with all channels still in their lanes."""
+
+
+def budget(op: Convolution, source: Tensor, output: Tensor) -> Budget:
+    """The lane budget of a convolution: largest activation * sum|w| < 2^16, exactly, for every output channel."""
+    found = channels(op, source, output.maximum)
+    used = max((channel.high + channel.offset + 1) / 2**LANE for channel in found)
+    beyond = sum(not channel.fits_lane for channel in found)
+    # Signed halfwords are what the multiplication wants: a channel's largest sum has 15 bits.
+    largest = max(max(channel.high / (2**15 - 1), (channel.high + channel.offset) / (2**LANE - 1)) for channel in found)
+    spare = 0 if beyond or largest <= 0 else max(0, math.floor(-math.log2(largest)))
+    return Budget(used, beyond, spare)
 
 
 def activation_bits(tensor: Tensor) -> int | None:

@@ -247,9 +247,9 @@ ENTER = ("push {r4-r11, lr}",)
 LEAVE = ("pop {r4-r11, pc}",)
 
 
-def cost(code: Sequence[Instruction]) -> Cost:
+def cost(code: Sequence[Instruction], wait_states: int) -> Cost:
     """Cost of a call."""
-    return block("\n".join((*ENTER, *_lines(code), *LEAVE)))
+    return block("\n".join((*ENTER, *_lines(code), *LEAVE)), wait_states=wait_states)
 
 
 def size(code: Sequence[Instruction]) -> int:

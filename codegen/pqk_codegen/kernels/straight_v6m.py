@@ -292,10 +292,10 @@ LEAVE = (
 )
 
 
-def cost(code: Sequence[Instruction]) -> Cost:
+def cost(code: Sequence[Instruction], wait_states: int) -> Cost:
     """Cost of a call."""
     inside = [line for instruction in code for line in instruction.listing()]
-    return block("\n".join((*ENTER, *inside, *LEAVE)))
+    return block("\n".join((*ENTER, *inside, *LEAVE)), wait_states=wait_states)
 
 
 def size(code: Sequence[Instruction]) -> int:
