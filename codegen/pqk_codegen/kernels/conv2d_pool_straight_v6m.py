@@ -76,6 +76,7 @@ class Conv2dPoolStraightV6m(Conv2dPoolStraight):
         source, output = (lanes_of(site.layouts[tensor.name]) for tensor in (site.inputs[0], site.output))
         code = list(_tile(site, op, source, output))
         name = f"pqk_{op.name}_tile"
+        tile = cost(code, site.wait_states) + compiled(PER_TILE)
         return Invocation(
             kernel=self.name,
             function="pqk_conv2d_straight",
