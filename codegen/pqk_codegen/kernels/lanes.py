@@ -65,7 +65,7 @@ def channels(op: Convolution, source: Tensor, maximum: int) -> list[Channel]:
     """The output channels of a convolution, rescaled to a shift of 32; exactly the same results.
 
     A multiplier that would not fit 31 bits is kept and weights and bias are doubled instead. A channel whose output
-    does not depend on the input (no weights, or saturated) becomes a small constant.
+    does not depend on the input (no weights, never above zero, or saturated) becomes a small constant.
     """
     rows = op.weights.reshape(op.weights.shape[0], -1).astype(np.int64)
     return [
@@ -84,7 +84,7 @@ def _channel(
     low = bias + positive * min(source.minimum, 0) + negative * source.maximum
     high = bias + positive * source.maximum + negative * min(source.minimum, 0)
     at_low, at_high = (_output(value, multiplier, maximum) for value in (low, high))
-    if pointwise and at_low == at_high:
+    if high <= 0 or (pointwise and at_low == at_high):
         return Channel(np.zeros_like(weights), 4 * at_low, CONSTANT_MULTIPLIER, 4 * at_low, 4 * at_low, maximum)
     return Channel(weights, bias, multiplier, low, high, maximum)
 
