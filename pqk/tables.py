@@ -1,6 +1,7 @@
 """The tables that the command line prints."""
 
 import io
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
@@ -65,6 +66,26 @@ def evaluation(result: dict[str, Any]) -> str:
             f"{cost[len(cost) // 2]:,.0f} {result['unit']} per inference (median), {cost[0]:,.0f} to {cost[-1]:,.0f}",
         ]
     )
+
+
+def bench(rows: Sequence[dict[str, Any]]) -> str:
+    """Rows of the benchmark; see `pqk.bench.record`."""
+    table = Table("core", "board", "network", box=None)
+    for column in ("bits", "zeros", "instructions", "modelled cycles", "flash", "RAM", "exact"):
+        table.add_column(column, justify="right")
+    for row in rows:
+        cycles = row["modelled_cycles"]
+        table.add_row(
+            *(row[key] for key in ("core", "board", "network")),
+            str(row["weight_bits"]),
+            f"{100 * row['sparsity']:.4g} %",
+            f"{row['instructions']:,}",
+            "-" if cycles is None else f"{cycles:,}",
+            f"{row['flash']:,}",
+            f"{row['ram']:,}",
+            "yes" if row["exact"] else "NO",
+        )
+    return _text(table)
 
 
 def _kib(size: int) -> str:

@@ -151,6 +151,34 @@ void pqk_conv2d_lanes_u6(const pqk_lane_stream_t *layer, const uint32_t *input, 
 void pqk_conv2d_lanes_u7(const pqk_lane_stream_t *layer, const uint32_t *input, uint32_t *output);
 void pqk_conv2d_lanes_u8(const pqk_lane_stream_t *layer, const uint32_t *input, uint32_t *output);
 
+/* The same for cores with no more than ARMv6-M, tiles of 7 words. The stream has for each output
+ * channel: the sums' start, bias in both lanes, as one number; entries; requantisation. For every
+ * input, each channel's bias + sum must lie in -32768 .. 32767.
+ * Requantisation here is shift, multiplier, rounding: (sum * multiplier + rounding) >> shift must
+ * fit 32 bits before it is shifted, and 15 after. */
+void pqk_conv2d_lanes_v6m_u4(const pqk_lane_stream_t *layer, const uint32_t *input,
+                             uint32_t *output);
+void pqk_conv2d_lanes_v6m_u5(const pqk_lane_stream_t *layer, const uint32_t *input,
+                             uint32_t *output);
+void pqk_conv2d_lanes_v6m_u6(const pqk_lane_stream_t *layer, const uint32_t *input,
+                             uint32_t *output);
+void pqk_conv2d_lanes_v6m_u7(const pqk_lane_stream_t *layer, const uint32_t *input,
+                             uint32_t *output);
+void pqk_conv2d_lanes_v6m_u8(const pqk_lane_stream_t *layer, const uint32_t *input,
+                             uint32_t *output);
+
+/* The same with the multiplier itself, below 2^31: its lower 16 bits, its upper 16 bits. */
+void pqk_conv2d_lanes_v6m_long_u4(const pqk_lane_stream_t *layer, const uint32_t *input,
+                                  uint32_t *output);
+void pqk_conv2d_lanes_v6m_long_u5(const pqk_lane_stream_t *layer, const uint32_t *input,
+                                  uint32_t *output);
+void pqk_conv2d_lanes_v6m_long_u6(const pqk_lane_stream_t *layer, const uint32_t *input,
+                                  uint32_t *output);
+void pqk_conv2d_lanes_v6m_long_u7(const pqk_lane_stream_t *layer, const uint32_t *input,
+                                  uint32_t *output);
+void pqk_conv2d_lanes_v6m_long_u8(const pqk_lane_stream_t *layer, const uint32_t *input,
+                                  uint32_t *output);
+
 /* Lanes 23 bits apart, tiles of 4 words. The stream has for each output channel: the 64-bit sums'
  * start, bias * (1 + 2^23), lower word first; entries; multiplier. For every input, each channel's
  * bias + sum must be a signed number of 23 bits. */

@@ -1,6 +1,6 @@
 """From a network to everything the C will say: kernels, tables, arena, calls. Decided here, printed by `generate`."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from pqk_codegen import choice
@@ -8,8 +8,11 @@ from pqk_codegen.choice import Objective
 from pqk_codegen.cycles import Cost
 from pqk_codegen.ir import Network
 from pqk_codegen.kernels.base import Table
-from pqk_codegen.layout import Buffer, Planes, Vector, arena_size, plan_arena
+from pqk_codegen.layout import Buffer, Layout, Planes, Vector, arena_size, plan_arena
 from pqk_codegen.storage import Program, Step
+
+Placement = Callable[[Mapping[str, Layout], Mapping[str, tuple[int, int]]], dict[str, Buffer]]
+"""From the layout and the lifetime of every stored copy to its place in the arena."""
 
 PREFIX = "pqk_w_"  # of every constant in flash; the build finds the weights' share of flash by it
 
@@ -103,9 +106,9 @@ def plan(
     return place(program, core)
 
 
-def place(program: Program, core: str) -> Plan:
+def place(program: Program, core: str, placement: Placement = plan_arena) -> Plan:
     """Put the buffers of `program` into one arena and name its tables."""
-    buffers = plan_arena(program.layouts, program.lifetimes())
+    buffers = placement(program.layouts, program.lifetimes())
     symbols: dict[tuple[str, bytes], str] = {}
     layers = tuple(_layer(program, step, buffers, symbols) for step in program.steps)
     sources = sorted({source for step in program.steps for source in step.invocation.sources})

@@ -1,7 +1,7 @@
 """Networks of random shapes and weights, for tests of everything behind the trainer."""
 
 import numpy as np
-from pqk_codegen.ir import Network, Op, Tensor, verify
+from pqk_codegen.ir import DTYPE_RANGES, Network, Op, Tensor, verify
 from pqk_codegen.ops import Add, Conv2d, Convolution, DepthwiseConv2d, FullyConnected, SumPool
 
 Generator = np.random.Generator
@@ -10,11 +10,18 @@ Generator = np.random.Generator
 class Builder:
     """Collects tensors and operations of a network whose every activation has the scale 1."""
 
-    def __init__(self, rng: Generator, shape: tuple[int, int, int], dtype: str = "uint8", bits: int = 4) -> None:
+    def __init__(
+        self,
+        rng: Generator,
+        shape: tuple[int, int, int],
+        dtype: str = "uint8",
+        bits: int = 4,
+        maximum: int | None = None,
+    ) -> None:
         self.rng, self.bits = rng, bits
         self.tensors: dict[str, Tensor] = {}
         self.ops: list[Op] = []
-        self.current = self.tensor("input", shape, dtype, 1.0, 255 if dtype == "uint8" else 127)
+        self.current = self.tensor("input", shape, dtype, 1.0, maximum or DTYPE_RANGES[dtype][1])
 
     def tensor(self, name: str, shape: tuple[int, ...], dtype: str, scale: float, maximum: int) -> Tensor:
         self.tensors[name] = Tensor(name, shape, dtype, scale, maximum)
@@ -91,11 +98,11 @@ class Builder:
         self.current = self.tensor(op.output, (channels, *size), "uint8", 1.0, maximum)
         return self.current
 
-    def add(self, other: Tensor) -> Tensor:
+    def add(self, other: Tensor, maximum: int = 127) -> Tensor:
         """Append the residual addition of `other` to the current tensor."""
         name = f"add{len(self.ops)}"
         self.ops.append(Add(name, (other.name, self.current.name), f"{name}_out"))
-        self.current = self.tensor(f"{name}_out", self.current.shape, "uint8", 1.0, 127)
+        self.current = self.tensor(f"{name}_out", self.current.shape, "uint8", 1.0, maximum)
         return self.current
 
     def finish(self, classes: tuple[str, ...], arch: str = "random") -> Network:

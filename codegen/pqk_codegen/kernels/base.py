@@ -19,6 +19,10 @@ DSP_CORES = ("host", "cortex-m4", "cortex-m7", "cortex-m33", "cortex-m55")
 """Cores with the DSP extension; the host runs every kernel's plain-C twin."""
 
 
+V6M_CORES = ("host", "cortex-m0", "cortex-m0plus", "cortex-m3")
+"""Cores without it, whose best kernels are those made of ARMv6-M's instructions."""
+
+
 @dataclass(frozen=True, eq=False)
 class Table:
     """A constant array in flash."""

@@ -49,6 +49,11 @@ class LaneStream(Kernel):
     entry_listing: ClassVar[str]
     """What is executed for each further entry."""
 
+    @property
+    def source(self) -> str:
+        """The C file."""
+        return f"{self.name}.c"
+
     @abstractmethod
     def fits_channel(self, channel: Channel) -> bool:
         """Whether a channel's sums provably fit the lanes."""
@@ -99,7 +104,7 @@ class LaneStream(Kernel):
         return Invocation(
             kernel=self.name,
             function=f"pqk_{self.name}_u{activation_bits(site.output)}",
-            sources=(f"{self.name}.c",),
+            sources=(self.source,),
             tables=(Table("stream", stream, "for each output channel its entries, start and requantisation"),),
             cost=self._cost(found, output, site.wait_states),
             code=self.code,

@@ -33,6 +33,7 @@ class Channel:
     multiplier: int
     low: int
     high: int
+    maximum: int
 
     @property
     def offset(self) -> int:
@@ -48,6 +49,11 @@ class Channel:
     def fits_lane(self) -> bool:
         """Whether 16 bits hold the final sum, and 15 what is above the offset (a signed halfword's multiplication)."""
         return self.high <= 2**15 - 1 and self.high + self.offset <= 2**LANE - 1
+
+    @property
+    def fits_signed_lane(self) -> bool:
+        """Whether a signed halfword holds the final sum."""
+        return self.low >= -(2**15) and self.high < 2**15
 
     @property
     def fits_wide_lane(self) -> bool:
@@ -90,7 +96,7 @@ def channels(op: Convolution, source: Tensor, maximum: int) -> list[Channel]:
     """The output channels of a convolution, rescaled to a shift of 32; exactly the same results.
 
     A multiplier that would not fit 31 bits is kept and weights and bias are doubled instead. A channel whose output
-    does not depend on the input (no weights, or saturated) becomes a small constant.
+    does not depend on the input (no weights, never above zero, or saturated) becomes a small constant.
     """
     rows = op.weights.reshape(op.weights.shape[0], -1).astype(np.int64)
     return [
@@ -109,9 +115,9 @@ def _channel(
     low = bias + positive * min(source.minimum, 0) + negative * source.maximum
     high = bias + positive * source.maximum + negative * min(source.minimum, 0)
     at_low, at_high = (_output(value, multiplier, maximum) for value in (low, high))
-    if pointwise and at_low == at_high:
-        return Channel(np.zeros_like(weights), 4 * at_low, CONSTANT_MULTIPLIER, 4 * at_low, 4 * at_low)
-    return Channel(weights, bias, multiplier, low, high)
+    if high <= 0 or (pointwise and at_low == at_high):
+        return Channel(np.zeros_like(weights), 4 * at_low, CONSTANT_MULTIPLIER, 4 * at_low, 4 * at_low, maximum)
+    return Channel(weights, bias, multiplier, low, high, maximum)
 
 
 def _output(value: int, multiplier: int, maximum: int) -> int:

@@ -1,0 +1,69 @@
+"""Every kernel's and every conversion's plain C against the interpreter, buffer by buffer, under sanitizers."""
+
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pqk_codegen import assets
+from pqk_codegen.kernels.base import Conversion, Kernel
+from support import battery, host, seeds
+from support.battery import Case
+
+
+@pytest.fixture(scope="module")
+def objects(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """All kernels, compiled."""
+    folder, kernels = tmp_path_factory.mktemp("kernels"), assets.directory("kernels")
+    sources = [str(path) for path in sorted(kernels.glob("*.c"))]
+    subprocess.run(["gcc", *host.STRICT, *host.SANITIZED, "-c", *sources], check=True, cwd=folder)
+    return [str(path) for path in sorted(folder.glob("*.o"))]
+
+
+@pytest.mark.parametrize("subject", battery.SUBJECTS, ids=lambda subject: subject.name)
+def test_battery(subject: Kernel | Conversion, objects: list[str], tmp_path: Path) -> None:
+    rng = seeds.fresh(subject.name)
+    found = battery.cases(rng, subject, "host", align=0)
+    program = build(found, objects, tmp_path)
+    problems = [problem for index, case in enumerate(found) for problem in run(program, index, case)]
+    assert not problems, "\n".join(problems)
+
+
+def build(found: list[Case], objects: list[str], folder: Path) -> Path:
+    battery.write(found, folder)
+    sources = [*sorted(folder.glob("*.c")), *(battery.C_FILES / name for name in ("battery.c", "host.c"))]
+    include = [f"-I{path}" for path in (folder, battery.C_FILES, assets.directory("kernels"))]
+    program = folder / "battery"
+    flags = [*host.STRICT, *host.SANITIZED, "-O0", *include]
+    subprocess.run(["gcc", *flags, *map(str, sources), *objects, "-o", str(program)], check=True)
+    return program
+
+
+def run(program: Path, index: int, case: Case) -> list[str]:
+    """What is wrong with a case."""
+    data = case.x.astype(case.program.network.tensors[case.program.network.input].dtype).tobytes()
+    result = subprocess.run([str(program), str(index)], input=data, capture_output=True, check=False)
+    if result.returncode:
+        return [f"{case.name}: {result.stderr.decode()[-2000:]}"]
+    return compare(case, result.stdout)
+
+
+def compare(case: Case, output: bytes) -> list[str]:
+    """The first thing that went wrong; what follows follows from it."""
+    place = 0
+    buffers = [("input", case.program.input), *((step.kernel, step.writes) for step in case.program.steps)]
+    for clip in range(len(case.x)):
+        for kernel, name in buffers:
+            expected = case.expected[name][clip]
+            damaged = int.from_bytes(output[place : place + 4], "little")
+            written = np.frombuffer(output, np.uint8, len(expected), place + 4)
+            place += 4 + len(expected)
+            wrong = np.flatnonzero(written != expected)
+            if damaged or len(wrong):
+                layout = case.program.layouts[name]
+                return [
+                    f"{case.name}: clip {clip}: {kernel} wrote {len(wrong)} bytes of {name} wrongly, from"
+                    f" {wrong[:1]} on, and changed {damaged} bytes elsewhere; {layout}"
+                ]
+    assert place == len(output)
+    return []
