@@ -274,7 +274,7 @@ __attribute__((naked)) static void {name}(__attribute__((unused)) const uint32_t
 static void {name}(const uint32_t *input, uint32_t *output) {{
     uint32_t {names}, lr;
 {statements}
-    {unused} (void)lr; (void)input; (void)input;
+    {unused} (void)lr; (void)input;
 }}
 #endif"""
 
