@@ -7,9 +7,10 @@ from pqk_codegen.kernels.base import Conversion, Kernel
 from pqk_codegen.kernels.conv2d_dense import Conv2dDense
 from pqk_codegen.kernels.conv2d_lanes import Conv2dLanes
 from pqk_codegen.kernels.conv2d_lanes_v6m import Conv2dLanesV6m, Conv2dLanesV6mLong
-from pqk_codegen.kernels.conv2d_pool_straight import Conv2dPoolStraight
+from pqk_codegen.kernels.conv2d_pool_straight import Conv2dPoolLooped, Conv2dPoolStraight
 from pqk_codegen.kernels.conv2d_pool_straight_v6m import Conv2dPoolStraightV6m
 from pqk_codegen.kernels.conv2d_sparse import Conv2dSparse4, Conv2dSparse8
+from pqk_codegen.kernels.conv2d_straight import Conv2dStraight
 from pqk_codegen.kernels.conv2d_wide_lanes import Conv2dWideLanes
 from pqk_codegen.kernels.depthwise_conv2d import DepthwiseConv2dDense
 from pqk_codegen.kernels.depthwise_lanes import DepthwiseLanes
@@ -23,10 +24,12 @@ __all__ = ["CONVERSIONS", "KERNELS"]
 
 KERNELS: tuple[Kernel, ...] = (
     Conv2dLanes(),
+    Conv2dStraight(),
     Conv2dWideLanes(),
     Conv2dLanesV6m(),
     Conv2dLanesV6mLong(),
     Conv2dPoolStraight(),
+    Conv2dPoolLooped(),
     DepthwiseLanes(),
     Conv2dPoolStraightV6m(),
     AddLanes(),
