@@ -288,7 +288,8 @@ void pqk_sum_wide_lanes(const pqk_sum_lanes_t *layer, const uint32_t *input, int
 
 /* Lanes from planes. Word (l, j) of the plane of phase (py, px) of a channel becomes
  * x[l * stride_y + py - top, j * stride_x + px - left] plus the element rows * stride_y below it
- * times 2^shift, with 0 for what lies outside of x. u8 and s8 name the planes' type. */
+ * times 2^16 (wide lanes: 2^23), with 0 for what lies outside of x. u8 and s8 name the planes'
+ * type. */
 typedef struct {
     pqk_planes_t input;
     uint8_t stride_y;
@@ -299,11 +300,12 @@ typedef struct {
     uint16_t row;
     uint16_t rows;
     uint32_t plane;
-    uint8_t shift;
 } pqk_pack_lanes_t;
 
 void pqk_pack_lanes_u8(const pqk_pack_lanes_t *layer, const uint8_t *input, uint32_t *output);
 void pqk_pack_lanes_s8(const pqk_pack_lanes_t *layer, const uint8_t *input, uint32_t *output);
+void pqk_pack_wide_lanes_u8(const pqk_pack_lanes_t *layer, const uint8_t *input, uint32_t *output);
+void pqk_pack_wide_lanes_s8(const pqk_pack_lanes_t *layer, const uint8_t *input, uint32_t *output);
 
 /* Planes from lanes with any distance; elements 0 .. 255. */
 typedef struct {

@@ -52,7 +52,7 @@ SIZES: dict[str, Callable[[Generator], tuple[int, int]]] = {
     "random": lambda rng: (_whole(rng, 2, 14), _whole(rng, 2, 18)),
     "odd sizes": lambda rng: (2 * _whole(rng, 1, 6) + 1, 2 * _whole(rng, 1, 8) + 1),
     "few rows": lambda rng: (_whole(rng, 1, 3), _whole(rng, 4, 30)),
-    "few columns": lambda rng: (_whole(rng, 4, 30), _whole(rng, 1, 3)),
+    "few columns": lambda rng: (_whole(rng, 4, 30), _whole(rng, 1, 5)),
 }
 """Cases that are about height and width; all others draw them at random."""
 
@@ -375,6 +375,20 @@ def encode(layout: Layout, values: Array) -> Array:
     if isinstance(layout, Vector):
         return np.ascontiguousarray(values.astype("<i4")).view(np.uint8).reshape(len(values), -1)
     return _lanes(layout, values) if isinstance(layout, Lanes) else _planes(layout, values)
+
+
+def meaning(layout: Layout) -> Array:
+    """uint8 [bytes]: which bits of a buffer mean something; lanes that are not surrounded hold anything outside."""
+    if not isinstance(layout, Lanes) or layout.surrounded:
+        return np.full(layout.size, 0xFF, np.uint8)
+    low = 2**layout.shift - 1
+    plane = np.zeros((layout.lines, layout.row), np.uint32)
+    lines = plane[layout.top : layout.top + layout.rows, layout.left : layout.left + layout.width]
+    lines[:] = low
+    lines[: layout.height - layout.rows] = 2**32 - 1
+    buffer = np.zeros((layout.channels, layout.plane), np.uint32)
+    buffer[:, : plane.size] = plane.ravel()
+    return buffer.astype("<u4").view(np.uint8).ravel()
 
 
 def _planes(layout: Planes, values: Array) -> Array:
