@@ -78,6 +78,8 @@ class Kernel(ABC):
 
     name: ClassVar[str]
     """As reports show it; also the stem of the C file."""
+    rank: ClassVar[int] = 0
+    """A kernel of a higher rank is chosen before all of a lower one."""
 
     @abstractmethod
     def supports(self, site: Site) -> bool:

@@ -7,6 +7,8 @@ from pqk_codegen.kernels.base import Site, Table
 from pqk_codegen.layout import Layout, Planes
 from pqk_codegen.ops import Conv2d
 
+MVE_CORES = ("cortex-m55", "host-mve")  # host-mve: a host that plays one, lane by lane, for tests
+
 
 def planes_of(layout: Layout) -> Planes:
     """`layout`, which must be planes."""

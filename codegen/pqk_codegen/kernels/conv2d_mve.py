@@ -1,0 +1,115 @@
+"""Convolution over packed nonzero weights on cores with MVE: codegen/kernels/conv2d_mve16.c and conv2d_mve32.c."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from pqk_codegen.channels import Channels, channels
+from pqk_codegen.ir import Array
+from pqk_codegen.kernels.base import Invocation, Kernel, Site, Table
+from pqk_codegen.kernels.geometry import MVE_CORES, conv2d_of, planes_expression, planes_of, suffix
+from pqk_codegen.ops import Conv2d
+
+HEADERS = ("pqk_conv2d_mve.h", "pqk_mve.h", "pqk_mve_accumulate.h", "pqk_mve_lanes.h")
+LARGEST_SUMS = 256  # PQK_MVE_SUMS
+
+
+@dataclass(frozen=True, eq=False)
+class _Fit:
+    """A convolution that the kernel can run."""
+
+    op: Conv2d
+    channels: Channels
+    offsets: Array
+    """int64 [in, ky, kx]: bytes from a window's first tap to each."""
+    group: int
+    """Rows of a pool window whose rectified sums fit a lane."""
+
+
+class Conv2dMve(Kernel):
+    """Every nonzero weight times a tile of neighbouring positions; 4 bytes an entry.
+
+    Without pooling a tile runs on from row to row, over the padding between them. Stride 1.
+    """
+
+    rank = 1
+    lanes: ClassVar[int]
+    """Positions in a vector of 128 bits."""
+
+    def supports(self, site: Site) -> bool:
+        return self._fit(site) is not None
+
+    def resolve(self, site: Site) -> Invocation:
+        fit = self._fit(site)
+        if fit is None:
+            raise ValueError(f"{self.name} does not support {site.op.name!r}")
+        op, constants = fit.op, fit.channels
+        source = planes_of(site.layouts[site.inputs[0].name])
+        entries, counts = _entries(constants.weights, fit.offsets)
+        tables = (
+            Table("entries", entries, "offset of the tap << 16 | weight & 0xFFFF, nonzero weights only"),
+            Table("counts", counts, "number of entries of each output channel"),
+            Table("start", constants.start.astype(np.uint32).astype(np.int32), "accumulator before the first entry"),
+            Table("floor", constants.floor.astype(np.uint32), "accumulator that stands for 0"),
+            Table("multiplier", constants.multiplier.astype(np.int32), "requantisation factor times 2^32"),
+        )
+        pool = "_pool" if op.pool != (1, 1) else ""
+        return Invocation(
+            kernel=self.name,
+            function=f"pqk_{self.name}{pool}_{suffix(site)}",
+            sources=(f"{self.name}.c", *HEADERS),
+            tables=tables,
+            structure="pqk_conv2d_mve_t",
+            fields=(
+                *((table.role, f"@{table.role}") for table in tables),
+                ("output", planes_expression(planes_of(site.layouts[site.output.name]))),
+                ("origin", str(op.padding[0] * source.row + op.padding[1])),
+                ("row", str(source.row)),
+                ("pool_height", str(op.pool[0])),
+                ("pool_width", str(op.pool[1])),
+                ("group", str(fit.group)),
+                ("maximum", str(site.output.maximum)),
+            ),
+            planes=(site.inputs[0].name, site.output.name),
+        )
+
+    def _fit(self, site: Site) -> _Fit | None:
+        if site.core not in MVE_CORES or not isinstance(site.op, Conv2d) or site.op.stride != (1, 1):
+            return None
+        op, source = site.op, planes_of(site.layouts[site.inputs[0].name])
+        lane = 128 // self.lanes
+        constants = channels(op, site.inputs[0], site.output, lane)
+        if constants is None or constants.peak >= 2**lane:
+            return None
+        channel, ky, kx = np.indices(op.weights.shape[1:])
+        offsets = channel * source.plane + ky * op.dilation[0] * source.row + kx * op.dilation[1]
+        group = min(op.pool[0], (2**lane - 1) // max(constants.peak, 1))
+        _, height, width = site.output.shape
+        columns = width * op.pool[1]
+        positions = columns if op.pool != (1, 1) else (height - 1) * source.row + width
+        sums = columns * -(-op.pool[0] // group) if op.pool != (1, 1) else 0
+        fits = positions >= 2 * self.lanes and sums <= LARGEST_SUMS
+        fits = fits and int(offsets.max(initial=0)) < 2**16 and op.weights[0].size < 2**16
+        return _Fit(op, constants, offsets, group) if fits else None
+
+
+def _entries(weights: Array, offsets: Array) -> tuple[Array, Array]:
+    """uint32 entries of all channels one after another, and uint16 [out], how many each has."""
+    out, channel, ky, kx = np.nonzero(weights)
+    packed = offsets[channel, ky, kx] << 16 | weights[out, channel, ky, kx] & 0xFFFF
+    return packed.astype(np.uint32), np.bincount(out, minlength=len(weights)).astype(np.uint16)
+
+
+class Conv2dMve16(Conv2dMve):
+    """8 positions a vector, for channels whose sums stay within 2**16."""
+
+    name = "conv2d_mve16"
+    lanes = 8
+
+
+class Conv2dMve32(Conv2dMve):
+    """4 positions a vector."""
+
+    name = "conv2d_mve32"
+    lanes = 4
