@@ -38,21 +38,18 @@ PQK_INLINE void store(uint8_t *out, lanes_t sums, int32_t multiplier, uint8_t ma
     vstrbq_u16(out, vminq_u16(both, vdupq_n_u16(maximum)));
 }
 
-/* Four outputs from sums of `groups` rows and `width` columns each. */
-PQK_INLINE void store_windows(uint8_t *out, uint32_t count, const sum_t *sums, uint32_t width,
-                              uint32_t groups, uint32_t columns, int32_t multiplier,
-                              uint8_t maximum) {
-    const mve_pred16_t some = vctp32q(count);
+PQK_INLINE void store_windows(uint8_t *out, const sum_t *sums, uint32_t width, uint32_t groups,
+                              uint32_t columns, int32_t multiplier, uint8_t maximum) {
     const uint32x4_t first = vmulq_n_u32(vidupq_n_u32(0, 1), width);
     uint32x4_t total = vdupq_n_u32(0);
     for (uint32_t g = 0; g < groups; g++) {
         for (uint32_t x = 0; x < width; x++) {
-            total = vaddq_u32(total, vldrhq_gather_shifted_offset_z_u32(sums + x, first, some));
+            total = vaddq_u32(total, vldrhq_gather_shifted_offset_u32(sums + x, first));
         }
         sums += columns;
     }
     const int32x4_t scaled = vrmulhq_s32((int32x4_t)total, vdupq_n_s32(multiplier));
-    vstrbq_p_u32(out, vminq_u32((uint32x4_t)scaled, vdupq_n_u32(maximum)), some);
+    vstrbq_u32(out, vminq_u32((uint32x4_t)scaled, vdupq_n_u32(maximum)));
 }
 
 #define LOAD_u "vldrb.u16"

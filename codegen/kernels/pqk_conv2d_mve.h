@@ -9,6 +9,7 @@
  *   rectify           max(accumulator, 0), as unsigned numbers
  *   store             requantise, saturate at the maximum and store LANES bytes
  *   add, keep         vector sum; store of a vector of sums
+ *   store_windows     4 outputs from sums of `groups` groups of rows, `columns` columns in each
  *
  * and on a core without vectors these work lane by lane. */
 #ifndef PQK_CONV2D_MVE_H
@@ -191,8 +192,9 @@ PQK_INLINE void pooled_row(const pqk_conv2d_mve_t *layer, const channel_t *chann
         groups++;
     }
     for (uint32_t x = 0; x < layer->output.width; x += 4) {
-        store_windows(out + x, layer->output.width - x, sums + x * layer->pool_width,
-                      layer->pool_width, groups, columns, channel->multiplier, layer->maximum);
+        const uint32_t first = x + 4 <= layer->output.width ? x : layer->output.width - 4u;
+        store_windows(out + first, sums + first * layer->pool_width, layer->pool_width, groups,
+                      columns, channel->multiplier, layer->maximum);
     }
 }
 

@@ -58,7 +58,8 @@ void pqk_conv2d_sparse8_s8(const pqk_conv2d_sparse_t *layer, const uint8_t *inpu
  * start = bias + floor, and for every input 0 <= start + weighted sum < 2^16 (2^32).
  * With counts[c] == 0 all outputs of channel c are start[c].
  * Rows of input and output may be equally far apart: then what lies between the output's rows is
- * written, and is zero in the end. Needs at least 2 vectors of outputs. */
+ * written, and is zero in the end. Needs 2 vectors of positions, with a pool window 2 vectors
+ * of columns and 4 of outputs. */
 typedef struct {
     const uint32_t *entries;
     const uint16_t *counts; /* entries of each output channel */
@@ -106,6 +107,8 @@ typedef struct {
 
 void pqk_add_planes(const pqk_add_planes_t *layer, const uint8_t *a, const uint8_t *b,
                     uint8_t *output);
+void pqk_add_planes_mve(const pqk_add_planes_t *layer, const uint8_t *a, const uint8_t *b,
+                        uint8_t *output);
 
 /* output[c] = sum over plane c. u8 and s8 name the input's type. */
 typedef struct {
@@ -114,6 +117,8 @@ typedef struct {
 
 void pqk_sum_planes_u8(const pqk_sum_planes_t *layer, const uint8_t *input, int32_t *output);
 void pqk_sum_planes_s8(const pqk_sum_planes_t *layer, const uint8_t *input, int32_t *output);
+void pqk_sum_planes_mve_u8(const pqk_sum_planes_t *layer, const uint8_t *input, int32_t *output);
+void pqk_sum_planes_mve_s8(const pqk_sum_planes_t *layer, const uint8_t *input, int32_t *output);
 
 /* output[k] = bias[k] + sum over c of weights[k * inputs + c] * input[c]. */
 typedef struct {

@@ -11,8 +11,15 @@
 
 #define ENTRY(terms, load, w) "add %[p], %[window], %[" #w "], lsr #16\n\t" WEIGHT(w) terms(load, w)
 
+/* One entry a turn. */
+#define ONE_BY_ONE(terms, load)                                                                    \
+    "dls lr, %[n]\n"                                                                               \
+    "1:\n\t"                                                                                       \
+    "ldr %[w0], [%[entry]], #4\n\t" ENTRY(terms, load, w0) /**/                                    \
+        "le lr, 1b"
+
 /* Two entries a turn; with an odd number of them the first turn begins in the middle. */
-#define LOOP(terms, load)                                                                          \
+#define IN_PAIRS(terms, load)                                                                      \
     "lsrs %[n], %[n], #1\n\t"                                                                      \
     "adc %[n], %[n], #0\n\t"                                                                       \
     "dls lr, %[n]\n\t"                                                                             \
@@ -20,11 +27,12 @@
     "ldr %[w1], [%[entry]], #4\n\t"                                                                \
     "b 2f\n"                                                                                       \
     "1:\n\t"                                                                                       \
-    "ldrd %[w0], %[w1], [%[entry]], #8\n\t" ENTRY(terms, load, w0) "2:\n\t" ENTRY(terms, load,     \
-                                                                                  w1) "le lr, 1b"
+    "ldrd %[w0], %[w1], [%[entry]], #8\n\t" ENTRY(terms, load, w0) /**/                            \
+        "2:\n\t" ENTRY(terms, load, w1)                            /**/                            \
+        "le lr, 1b"
 
-#define ACCUMULATE(terms, load, ...)                                                               \
-    __asm volatile(LOOP(terms, load)                                                               \
+#define ACCUMULATE(loop, terms, load, ...)                                                         \
+    __asm volatile(loop(terms, load)                                                               \
                    : __VA_ARGS__, [x] "=&w"(x), [p] "=&l"(p), [w0] "=&r"(w0), [w1] "=&r"(w1),      \
                      [entry] "+&r"(entry), [n] "+&r"(n)                                            \
                    : [window] "r"(window)                                                          \
@@ -41,17 +49,17 @@ PQK_INLINE void accumulate(lanes_t *acc, uint32_t vectors, const uint32_t *entry
     uint32_t w1;
     /* Vector loads that widen to 32 bits take their address from a low register ("l"). */
     if (vectors == 6 && is_signed) {
-        ACCUMULATE(TERMS_6, LOAD_s, ACC(0), ACC(1), ACC(2), ACC(3), ACC(4), ACC(5));
+        ACCUMULATE(IN_PAIRS, TERMS_6, LOAD_s, ACC(0), ACC(1), ACC(2), ACC(3), ACC(4), ACC(5));
     } else if (vectors == 6) {
-        ACCUMULATE(TERMS_6, LOAD_u, ACC(0), ACC(1), ACC(2), ACC(3), ACC(4), ACC(5));
+        ACCUMULATE(IN_PAIRS, TERMS_6, LOAD_u, ACC(0), ACC(1), ACC(2), ACC(3), ACC(4), ACC(5));
     } else if (vectors == 3 && is_signed) {
-        ACCUMULATE(TERMS_3, LOAD_s, ACC(0), ACC(1), ACC(2));
+        ACCUMULATE(ONE_BY_ONE, TERMS_3, LOAD_s, ACC(0), ACC(1), ACC(2));
     } else if (vectors == 3) {
-        ACCUMULATE(TERMS_3, LOAD_u, ACC(0), ACC(1), ACC(2));
+        ACCUMULATE(ONE_BY_ONE, TERMS_3, LOAD_u, ACC(0), ACC(1), ACC(2));
     } else if (is_signed) {
-        ACCUMULATE(TERMS_2, LOAD_s, ACC(0), ACC(1));
+        ACCUMULATE(ONE_BY_ONE, TERMS_2, LOAD_s, ACC(0), ACC(1));
     } else {
-        ACCUMULATE(TERMS_2, LOAD_u, ACC(0), ACC(1));
+        ACCUMULATE(ONE_BY_ONE, TERMS_2, LOAD_u, ACC(0), ACC(1));
     }
 }
 

@@ -42,10 +42,9 @@ PQK_INLINE void store(uint8_t *out, lanes_t sums, int32_t multiplier, uint8_t ma
     }
 }
 
-PQK_INLINE void store_windows(uint8_t *out, uint32_t count, const sum_t *sums, uint32_t width,
-                              uint32_t groups, uint32_t columns, int32_t multiplier,
-                              uint8_t maximum) {
-    for (uint32_t i = 0; i < count && i < 4; i++) {
+PQK_INLINE void store_windows(uint8_t *out, const sum_t *sums, uint32_t width, uint32_t groups,
+                              uint32_t columns, int32_t multiplier, uint8_t maximum) {
+    for (uint32_t i = 0; i < 4; i++) {
         uint32_t total = 0;
         for (uint32_t g = 0; g < groups; g++) {
             for (uint32_t x = 0; x < width; x++) {

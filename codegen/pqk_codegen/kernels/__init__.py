@@ -4,12 +4,14 @@ from collections.abc import Callable
 
 from pqk_codegen.errors import IrError
 from pqk_codegen.kernels.add_planes import AddPlanes
+from pqk_codegen.kernels.add_planes_mve import AddPlanesMve
 from pqk_codegen.kernels.base import Invocation, Kernel, Site, Table
 from pqk_codegen.kernels.conv2d_dense import Conv2dDense
 from pqk_codegen.kernels.conv2d_mve import Conv2dMve16, Conv2dMve32
 from pqk_codegen.kernels.conv2d_sparse import Conv2dSparse4, Conv2dSparse8
 from pqk_codegen.kernels.fully_connected_dense import FullyConnectedDense
 from pqk_codegen.kernels.sum_planes import SumPlanes
+from pqk_codegen.kernels.sum_planes_mve import SumPlanesMve
 
 __all__ = ["KERNELS", "Invocation", "Kernel", "Site", "Table", "choose"]
 
@@ -19,7 +21,9 @@ KERNELS: tuple[Kernel, ...] = (
     Conv2dSparse4(),
     Conv2dSparse8(),
     Conv2dDense(),
+    AddPlanesMve(),
     AddPlanes(),
+    SumPlanesMve(),
     SumPlanes(),
     FullyConnectedDense(),
 )

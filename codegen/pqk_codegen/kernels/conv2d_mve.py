@@ -89,7 +89,7 @@ class Conv2dMve(Kernel):
         columns = width * op.pool[1]
         positions = columns if op.pool != (1, 1) else (height - 1) * source.row + width
         sums = columns * -(-op.pool[0] // group) if op.pool != (1, 1) else 0
-        fits = positions >= 2 * self.lanes and sums <= LARGEST_SUMS
+        fits = positions >= 2 * self.lanes and sums <= LARGEST_SUMS and (op.pool == (1, 1) or width >= 4)
         fits = fits and int(offsets.max(initial=0)) < 2**16 and op.weights[0].size < 2**16
         return _Fit(op, constants, offsets, group) if fits else None
 

@@ -1,0 +1,20 @@
+"""Global sum of each plane on cores with MVE: codegen/kernels/sum_planes_mve.c."""
+
+from dataclasses import replace
+
+from pqk_codegen.kernels.sum_planes import SumPlanes
+from pqk_codegen.kernels.base import Invocation, Site
+from pqk_codegen.kernels.geometry import MVE_CORES
+
+
+class SumPlanesMve(SumPlanes):
+    """16 elements at a time."""
+
+    name = "sum_planes_mve"
+    rank = 1
+
+    def supports(self, site: Site) -> bool:
+        return site.core in MVE_CORES and super().supports(site)
+
+    def resolve(self, site: Site) -> Invocation:
+        return replace(super().resolve(site), sources=("sum_planes_mve.c", "pqk_mve.h"))
