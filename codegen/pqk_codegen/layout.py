@@ -85,16 +85,23 @@ class Buffer:
 
 
 def layouts(network: Network) -> dict[str, Layout]:
-    """A layout for every tensor: planes padded for the widest of their readers, vectors as they are."""
+    """A layout for every tensor: vectors as they are, and planes padded for the widest reader of any of their size.
+
+    Planes of one size are laid out alike, so that a kernel can run on from row to row in several of them.
+    """
     return {name: _layout(network, tensor) for name, tensor in network.tensors.items()}
 
 
 def _layout(network: Network, tensor: Tensor) -> Layout:
     if len(tensor.shape) == 1:
         return Vector(tensor.shape[0])
-    readers = [op.padding for op in network.ops if isinstance(op, Conv2d) and tensor.name in op.inputs]
-    top, left, bottom, right = (max(sides) for sides in zip(*readers, (0, 0, 0, 0), strict=True))
     channels, height, width = tensor.shape
+    readers = [
+        op.padding
+        for op in network.ops
+        if isinstance(op, Conv2d) and network.tensors[op.inputs[0]].shape[1:] == (height, width)
+    ]
+    top, left, bottom, right = (max(sides) for sides in zip(*readers, (0, 0, 0, 0), strict=True))
     return Planes(channels, height, width, top, left, bottom, right)
 
 
