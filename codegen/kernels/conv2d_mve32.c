@@ -32,18 +32,13 @@ PQK_INLINE void store(uint8_t *out, lanes_t sums, int32_t multiplier, uint8_t ma
     vstrbq_u32(out, vminq_u32((uint32x4_t)scaled, vdupq_n_u32(maximum)));
 }
 
-PQK_INLINE void store_windows(uint8_t *out, const sum_t *sums, uint32_t width, uint32_t groups,
-                              uint32_t columns, int32_t multiplier, uint8_t maximum) {
+PQK_INLINE lanes_t windows(const sum_t *sums, uint32_t width) {
     const uint32x4_t first = vmulq_n_u32(vidupq_n_u32(0, 1), width);
-    uint32x4_t total = vdupq_n_u32(0);
-    for (uint32_t g = 0; g < groups; g++) {
-        for (uint32_t x = 0; x < width; x++) {
-            total = vaddq_u32(total, vldrwq_gather_shifted_offset_u32(sums + x, first));
-        }
-        sums += columns;
+    uint32x4_t total = vldrwq_gather_shifted_offset_u32(sums, first);
+    for (uint32_t x = 1; x < width; x++) {
+        total = vaddq_u32(total, vldrwq_gather_shifted_offset_u32(sums + x, first));
     }
-    const int32x4_t scaled = vrmulhq_s32((int32x4_t)total, vdupq_n_s32(multiplier));
-    vstrbq_u32(out, vminq_u32((uint32x4_t)scaled, vdupq_n_u32(maximum)));
+    return total;
 }
 
 #define LOAD_u "vldrb.u32"
@@ -71,10 +66,10 @@ void pqk_conv2d_mve32_s8(const pqk_conv2d_mve_t *layer, const uint8_t *input, ui
 
 void pqk_conv2d_mve32_pool_u8(const pqk_conv2d_mve_t *layer, const uint8_t *input,
                               uint8_t *output) {
-    convolve_and_pool(*layer, input, output, 0);
+    convolve_and_pool(*layer, input, output, pooled_row, 0);
 }
 
 void pqk_conv2d_mve32_pool_s8(const pqk_conv2d_mve_t *layer, const uint8_t *input,
                               uint8_t *output) {
-    convolve_and_pool(*layer, input, output, 1);
+    convolve_and_pool(*layer, input, output, pooled_row, 1);
 }

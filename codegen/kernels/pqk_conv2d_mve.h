@@ -9,7 +9,9 @@
  *   rectify           max(accumulator, 0), as unsigned numbers
  *   store             requantise, saturate at the maximum and store LANES bytes
  *   add, keep         vector sum; store of a vector of sums
- *   store_windows     4 outputs from sums of `groups` groups of rows, `columns` columns in each
+ *   windows           sums of `width` neighbours each of what was kept
+ *
+ *   UNROLL            what keeps a loop over vectors in registers
  *
  * and on a core without vectors these work lane by lane. */
 #ifndef PQK_CONV2D_MVE_H
@@ -18,9 +20,6 @@
 #include "pqk_arithmetic.h"
 #include "pqk_kernels.h"
 #include "pqk_mve.h"
-
-/* Else the accumulators would lie in memory. */
-#define UNROLL _Pragma("GCC unroll 6")
 
 /* One output channel's constants. */
 typedef struct {
@@ -92,12 +91,12 @@ PQK_INLINE void place(const pqk_conv2d_mve_t *layer, const channel_t *channel, u
 
 /* The positions between the rows got garbage; they are the padding of the output's readers. */
 PQK_INLINE void clear_halo(const pqk_planes_t *planes, uint8_t *out) {
-    uint8_t *halo = out + planes->width;
-    for (uint32_t y = 1; y < planes->height; y++) {
-        for (uint32_t x = planes->width; x < planes->row; x++) {
-            halo[x - planes->width] = 0;
+    for (uint32_t x = planes->width; x < planes->row; x++) {
+        uint8_t *halo = out + x;
+        for (uint32_t y = 1; y < planes->height; y++) {
+            *halo = 0;
+            halo += planes->row;
         }
-        halo += planes->row;
     }
 }
 
@@ -179,27 +178,26 @@ PQK_INLINE void row_of_sums(const pqk_conv2d_mve_t *layer, const channel_t *chan
     }
 }
 
-/* As many rows at a time as a lane can sum, then windows of columns from those sums. */
+/* Windows of columns, from sums of whole columns. */
 PQK_INLINE void pooled_row(const pqk_conv2d_mve_t *layer, const channel_t *channel,
                            const uint8_t *window, uint8_t *out, int is_signed) {
     sum_t sums[PQK_MVE_SUMS];
-    const uint32_t columns = (uint32_t)layer->output.width * layer->pool_width;
-    uint32_t groups = 0;
-    for (uint32_t y = 0; y < layer->pool_height; y += layer->group) {
-        const uint32_t left = (uint32_t)layer->pool_height - y;
-        row_of_sums(layer, channel, left < layer->group ? left : layer->group, columns,
-                    window + y * layer->row, sums + groups * columns, is_signed);
-        groups++;
-    }
-    for (uint32_t x = 0; x < layer->output.width; x += 4) {
-        const uint32_t first = x + 4 <= layer->output.width ? x : layer->output.width - 4u;
-        store_windows(out + first, sums + first * layer->pool_width, layer->pool_width, groups,
-                      columns, channel->multiplier, layer->maximum);
+    const uint32_t width = layer->output.width;
+    row_of_sums(layer, channel, layer->pool_height, width * layer->pool_width, window, sums,
+                is_signed);
+    for (uint32_t x = 0; x < width; x += LANES) {
+        const uint32_t first = x + LANES <= width ? x : width - LANES;
+        store(out + first, windows(sums + first * layer->pool_width, layer->pool_width),
+              channel->multiplier, layer->maximum);
     }
 }
 
+/* One row of outputs of one channel. */
+typedef void (*pooled_row_t)(const pqk_conv2d_mve_t *layer, const channel_t *channel,
+                             const uint8_t *window, uint8_t *out, int is_signed);
+
 PQK_INLINE void convolve_and_pool(pqk_conv2d_mve_t layer, const uint8_t *input, uint8_t *output,
-                                  int is_signed) {
+                                  pooled_row_t row, int is_signed) {
     const uint32_t *entries = layer.entries;
     for (uint32_t c = 0; c < layer.output.channels; c++) {
         const channel_t channel = channel_of(&layer, c, entries);
@@ -209,7 +207,7 @@ PQK_INLINE void convolve_and_pool(pqk_conv2d_mve_t layer, const uint8_t *input, 
             fill(&layer.output, out, (uint8_t)channel.start);
         } else {
             for (uint32_t y = 0; y < layer.output.height; y++) {
-                pooled_row(&layer, &channel, window, out, is_signed);
+                row(&layer, &channel, window, out, is_signed);
                 window += (uint32_t)layer.pool_height * layer.row;
                 out += layer.output.row;
             }

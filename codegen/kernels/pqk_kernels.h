@@ -54,7 +54,8 @@ void pqk_conv2d_sparse8_s8(const pqk_conv2d_sparse_t *layer, const uint8_t *inpu
 
 /* The same for cores with vectors (MVE), stride 1. An entry is 32 bits: bytes from a window's first
  * tap to the weight's in the upper half, the weight in the lower. mve16 and mve32 are the width of
- * an accumulator's lane; `pool` names the functions with a pool window.
+ * an accumulator's lane; `pool` names the functions with a pool window, `in_groups` those for sums
+ * of more than 16 bits.
  * start = bias + floor, and for every input 0 <= start + weighted sum < 2^16 (2^32).
  * With counts[c] == 0 all outputs of channel c are start[c].
  * Rows of input and output may be equally far apart: then what lies between the output's rows is
@@ -71,7 +72,7 @@ typedef struct {
     uint16_t row;    /* bytes from one row of the input to the next */
     uint8_t pool_height;
     uint8_t pool_width;
-    uint8_t group; /* rows whose rectified sums fit a lane */
+    uint8_t group; /* for in_groups: rows whose rectified sums fit a lane */
     uint8_t maximum;
 } pqk_conv2d_mve_t;
 
@@ -81,6 +82,10 @@ void pqk_conv2d_mve16_u8(const pqk_conv2d_mve_t *layer, const uint8_t *input, ui
 void pqk_conv2d_mve16_s8(const pqk_conv2d_mve_t *layer, const uint8_t *input, uint8_t *output);
 void pqk_conv2d_mve16_pool_u8(const pqk_conv2d_mve_t *layer, const uint8_t *input, uint8_t *output);
 void pqk_conv2d_mve16_pool_s8(const pqk_conv2d_mve_t *layer, const uint8_t *input, uint8_t *output);
+void pqk_conv2d_mve16_pool_in_groups_u8(const pqk_conv2d_mve_t *layer, const uint8_t *input,
+                                        uint8_t *output);
+void pqk_conv2d_mve16_pool_in_groups_s8(const pqk_conv2d_mve_t *layer, const uint8_t *input,
+                                        uint8_t *output);
 void pqk_conv2d_mve32_u8(const pqk_conv2d_mve_t *layer, const uint8_t *input, uint8_t *output);
 void pqk_conv2d_mve32_s8(const pqk_conv2d_mve_t *layer, const uint8_t *input, uint8_t *output);
 void pqk_conv2d_mve32_pool_u8(const pqk_conv2d_mve_t *layer, const uint8_t *input, uint8_t *output);

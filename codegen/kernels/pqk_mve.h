@@ -20,6 +20,10 @@ PQK_INLINE void pqk_fill_bytes(uint8_t *to, uint8_t value, uint32_t count) {
                    : "lr", "memory");
 }
 
+PQK_INLINE void pqk_clear_words(uint32_t *to, uint32_t count) {
+    pqk_fill_bytes((uint8_t *)to, 0, 4 * count);
+}
+
 PQK_INLINE void pqk_copy_bytes(uint8_t *to, const uint8_t *from, uint32_t count) {
     uint8x16_t bytes;
     __asm volatile("wlstp.8 lr, %[count], 2f\n"
@@ -85,6 +89,12 @@ PQK_INLINE int32_t pqk_sum_bytes(const uint8_t *from, uint32_t count, int is_sig
 PQK_INLINE void pqk_fill_bytes(uint8_t *to, uint8_t value, uint32_t count) {
     for (uint32_t i = 0; i < count; i++) {
         to[i] = value;
+    }
+}
+
+PQK_INLINE void pqk_clear_words(uint32_t *to, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++) {
+        to[i] = 0;
     }
 }
 

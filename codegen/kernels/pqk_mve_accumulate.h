@@ -5,6 +5,8 @@
 #ifndef PQK_MVE_ACCUMULATE_H
 #define PQK_MVE_ACCUMULATE_H
 
+#define UNROLL _Pragma("GCC unroll 6")
+
 #define TERMS_2(load, w) TERM(load, 0, w) TERM(load, 1, w)
 #define TERMS_3(load, w) TERMS_2(load, w) TERM(load, 2, w)
 #define TERMS_6(load, w) TERMS_3(load, w) TERM(load, 3, w) TERM(load, 4, w) TERM(load, 5, w)

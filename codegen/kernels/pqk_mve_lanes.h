@@ -4,6 +4,8 @@
 #ifndef PQK_MVE_LANES_H
 #define PQK_MVE_LANES_H
 
+#define UNROLL
+
 typedef struct {
     sum_t lane[LANES];
 } lanes_t;
@@ -36,27 +38,22 @@ PQK_INLINE void keep(sum_t *to, lanes_t sums) {
     }
 }
 
-PQK_INLINE void store(uint8_t *out, lanes_t sums, int32_t multiplier, uint8_t maximum) {
+static void store(uint8_t *out, lanes_t sums, int32_t multiplier, uint8_t maximum) {
     for (uint32_t i = 0; i < LANES; i++) {
         out[i] = pqk_requantize((int32_t)sums.lane[i], multiplier, 32, maximum);
     }
 }
 
-PQK_INLINE void store_windows(uint8_t *out, const sum_t *sums, uint32_t width, uint32_t groups,
-                              uint32_t columns, int32_t multiplier, uint8_t maximum) {
-    for (uint32_t i = 0; i < 4; i++) {
-        uint32_t total = 0;
-        for (uint32_t g = 0; g < groups; g++) {
-            for (uint32_t x = 0; x < width; x++) {
-                total += sums[g * columns + i * width + x];
-            }
-        }
-        out[i] = pqk_requantize((int32_t)total, multiplier, 32, maximum);
+static lanes_t windows(const sum_t *sums, uint32_t width) {
+    lanes_t total = start(0);
+    for (uint32_t i = 0; i < LANES * width; i++) {
+        total.lane[i / width] = (sum_t)(total.lane[i / width] + sums[i]);
     }
+    return total;
 }
 
-PQK_INLINE void accumulate(lanes_t *acc, uint32_t vectors, const uint32_t *entry, uint32_t n,
-                           const uint8_t *window, int is_signed) {
+static void accumulate(lanes_t *acc, uint32_t vectors, const uint32_t *entry, uint32_t n,
+                       const uint8_t *window, int is_signed) {
     for (; n > 0; n--) {
         const uint32_t weight = ((*entry & 0xFFFFu) ^ 0x8000u) - 0x8000u;
         const uint8_t *p = window + (*entry++ >> 16);

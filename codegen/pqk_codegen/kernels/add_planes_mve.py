@@ -17,4 +17,4 @@ class AddPlanesMve(AddPlanes):
         return site.core in MVE_CORES and super().supports(site)
 
     def resolve(self, site: Site) -> Invocation:
-        return replace(super().resolve(site), sources=("add_planes_mve.c", "pqk_mve.h"))
+        return replace(super().resolve(site), sources=("add_planes_mve.c",))

@@ -8,10 +8,10 @@ import numpy as np
 from pqk_codegen.channels import Channels, channels
 from pqk_codegen.ir import Array
 from pqk_codegen.kernels.base import Invocation, Kernel, Site, Table
-from pqk_codegen.kernels.geometry import MVE_CORES, conv2d_of, planes_expression, planes_of, suffix
+from pqk_codegen.kernels.geometry import MVE_CORES, planes_expression, planes_of, suffix
 from pqk_codegen.ops import Conv2d
 
-HEADERS = ("pqk_conv2d_mve.h", "pqk_mve.h", "pqk_mve_accumulate.h", "pqk_mve_lanes.h")
+HEADERS = ("pqk_conv2d_mve.h", "pqk_mve_accumulate.h", "pqk_mve_lanes.h")
 LARGEST_SUMS = 256  # PQK_MVE_SUMS
 
 
@@ -23,6 +23,8 @@ class _Fit:
     channels: Channels
     offsets: Array
     """int64 [in, ky, kx]: bytes from a window's first tap to each."""
+    variant: str
+    """What the function's name says about pooling."""
     group: int
     """Rows of a pool window whose rectified sums fit a lane."""
 
@@ -54,10 +56,9 @@ class Conv2dMve(Kernel):
             Table("floor", constants.floor.astype(np.uint32), "accumulator that stands for 0"),
             Table("multiplier", constants.multiplier.astype(np.int32), "requantisation factor times 2^32"),
         )
-        pool = "_pool" if op.pool != (1, 1) else ""
         return Invocation(
             kernel=self.name,
-            function=f"pqk_{self.name}{pool}_{suffix(site)}",
+            function=f"pqk_{self.name}{fit.variant}_{suffix(site)}",
             sources=(f"{self.name}.c", *HEADERS),
             tables=tables,
             structure="pqk_conv2d_mve_t",
@@ -84,14 +85,23 @@ class Conv2dMve(Kernel):
             return None
         channel, ky, kx = np.indices(op.weights.shape[1:])
         offsets = channel * source.plane + ky * op.dilation[0] * source.row + kx * op.dilation[1]
-        group = min(op.pool[0], (2**lane - 1) // max(constants.peak, 1))
-        _, height, width = site.output.shape
+        if offsets.max(initial=0) >= 2**16 or offsets.size >= 2**16:
+            return None
+        if op.pool == (1, 1):
+            long_enough = (site.output.shape[1] - 1) * source.row + site.output.shape[2] >= 2 * self.lanes
+            return _Fit(op, constants, np.asarray(offsets), "", 1) if long_enough else None
+        return self._pooled(op, constants, np.asarray(offsets), site.output.shape[2])
+
+    def _pooled(self, op: Conv2d, constants: Channels, offsets: Array, width: int) -> _Fit | None:
+        largest = 2 ** (128 // self.lanes) - 1
         columns = width * op.pool[1]
-        positions = columns if op.pool != (1, 1) else (height - 1) * source.row + width
-        sums = columns * -(-op.pool[0] // group) if op.pool != (1, 1) else 0
-        fits = positions >= 2 * self.lanes and sums <= LARGEST_SUMS and (op.pool == (1, 1) or width >= 4)
-        fits = fits and int(offsets.max(initial=0)) < 2**16 and op.weights[0].size < 2**16
-        return _Fit(op, constants, offsets, group) if fits else None
+        if columns < 2 * self.lanes or columns > LARGEST_SUMS:
+            return None
+        if width >= self.lanes and constants.peak * op.pool[0] * op.pool[1] <= largest:
+            return _Fit(op, constants, offsets, "_pool", op.pool[0])
+        group = min(op.pool[0], largest // max(constants.peak, 1))
+        fits = self.lanes == 8 and width >= 4 and columns * -(-op.pool[0] // group) <= LARGEST_SUMS
+        return _Fit(op, constants, offsets, "_pool_in_groups", group) if fits else None
 
 
 def _entries(weights: Array, offsets: Array) -> tuple[Array, Array]:

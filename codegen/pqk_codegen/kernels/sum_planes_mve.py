@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from pqk_codegen.kernels.sum_planes import SumPlanes
 from pqk_codegen.kernels.base import Invocation, Site
 from pqk_codegen.kernels.geometry import MVE_CORES
+from pqk_codegen.kernels.sum_planes import SumPlanes
 
 
 class SumPlanesMve(SumPlanes):
@@ -17,4 +17,4 @@ class SumPlanesMve(SumPlanes):
         return site.core in MVE_CORES and super().supports(site)
 
     def resolve(self, site: Site) -> Invocation:
-        return replace(super().resolve(site), sources=("sum_planes_mve.c", "pqk_mve.h"))
+        return replace(super().resolve(site), sources=("sum_planes_mve.c",))
