@@ -8,7 +8,7 @@ import pytest
 from pqk_codegen.ir import Network
 from pqk_codegen.plan import Plan
 from support import arena, host, mve
-from support.networks import random_input, res8
+from support.networks import Builder, random_input, res8
 from support.seeds import fresh
 
 CORE = "host-mve"
@@ -67,6 +67,17 @@ def test_large_windows(dtype: str, nonzeros: int, variant: str, tmp_path: Path) 
     network = mve.pooled(rng, dtype, nonzeros)
     plan = mve.planned(network, CORE)
     assert plan.layers[0].function == f"pqk_conv2d_mve16{variant}_{dtype[0].replace('i', 's')}8"
+    check(plan, network, random_input(rng, network, 3), tmp_path)
+
+
+@pytest.mark.parametrize(("right", "kernel"), [(1, "conv2d_mve16"), (2, "conv2d_sparse4")])
+def test_rows_longer_than_the_inputs(right: int, kernel: str, tmp_path: Path) -> None:
+    rng = fresh("long rows")
+    builder = Builder(rng, (2, 9, 21))
+    builder.conv(3, kernel=(3, 2), padding=(1, 2, 1, right))
+    network = builder.finish(("conv", "mean", "fc"))
+    plan = mve.planned(network, CORE)
+    assert plan.layers[0].kernel == kernel
     check(plan, network, random_input(rng, network, 3), tmp_path)
 
 

@@ -12,6 +12,7 @@ from pqk_codegen.kernels.geometry import MVE_CORES, planes_expression, planes_of
 from pqk_codegen.ops import Conv2d
 
 HEADERS = ("pqk_conv2d_mve.h", "pqk_mve_accumulate.h", "pqk_mve_lanes.h")
+LARGE_TILE = 6  # vectors; TILE in the C files
 LARGEST_SUMS = 256  # PQK_MVE_SUMS
 
 
@@ -38,6 +39,19 @@ class Conv2dMve(Kernel):
     rank = 1
     lanes: ClassVar[int]
     """Positions in a vector of 128 bits."""
+    # Instructions.
+    per_entry: ClassVar[float]
+    """Of a large tile: address, 6 loads, 6 multiplications, half of a load and a branch."""
+    per_turn: ClassVar[int]
+    """Of a smaller tile, beside its loads and multiplications."""
+    per_large_tile: ClassVar[int]
+    """Start, loop, requantisation and stores of 6 vectors."""
+    per_small_tile: ClassVar[int] = 42
+    per_call: ClassVar[int] = 150
+    per_channel: ClassVar[int] = 117
+    per_filled_row: ClassVar[int] = 9
+    per_moved_row: ClassVar[int] = 20
+    """Where rows of input and output are differently far apart."""
 
     def supports(self, site: Site) -> bool:
         return self._fit(site) is not None
@@ -75,6 +89,42 @@ class Conv2dMve(Kernel):
             planes=(site.inputs[0].name, site.output.name),
         )
 
+    def instructions(self, site: Site) -> int:
+        """Estimated instructions of an inference, from the compiled code (GCC 12, -O2); within a tenth of measured."""
+        fit = self._fit(site)
+        if fit is None:
+            raise ValueError(f"{self.name} does not support {site.op.name!r}")
+        counts = np.count_nonzero(fit.channels.weights, axis=(1, 2, 3))
+        busy, entries = int(np.count_nonzero(counts)), int(counts.sum())
+        filled = self.per_call + (len(counts) - busy) * site.output.shape[1] * self.per_filled_row
+        if fit.variant:
+            return filled + self._pooled_instructions(fit, site.output.shape, busy, entries)
+        source, output = (planes_of(site.layouts[tensor.name]) for tensor in (site.inputs[0], site.output))
+        length = (output.height - 1) * source.row + output.width
+        large, small = self._tiles(length, LARGE_TILE)
+        tiles = large * self.per_large_tile + small * self.per_small_tile
+        between = 3 * (output.row - output.width) if output.row == source.row else self.per_moved_row
+        if output.row != source.row:
+            tiles += (large + small) * self.per_moved_row
+        each = self.per_channel + tiles + (output.height - 1) * between
+        return filled + busy * each + entries * round(large * self.per_entry + small * (self.per_turn + 4))
+
+    def _pooled_instructions(self, fit: _Fit, shape: tuple[int, ...], busy: int, entries: int) -> int:
+        _, height, width = shape
+        large, small = self._tiles(width * fit.op.pool[1], 3)
+        rows, groups = fit.op.pool[0], -(-fit.op.pool[0] // fit.group)
+        stored = 4 if groups > 1 else self.lanes
+        entry = large * (self.per_turn + 6) + small * (self.per_turn + 4)
+        each = rows * (large * 17 + small * 13) + groups * (large + small) * 40 + -(-width // stored) * 40 * groups
+        return height * (busy * (each + 16) + entries * rows * entry)
+
+    def _tiles(self, length: int, vectors: int) -> tuple[int, int]:
+        """Tiles of `vectors` vectors and of two that cover `length` positions; as in pqk_conv2d_mve.h."""
+        size, small = vectors * self.lanes, 2 * self.lanes
+        spared = (vectors - 2) * self.lanes if vectors == LARGE_TILE else small
+        large = -(-(length - spared) // size) if length >= size and length > spared else 0
+        return large, max(0, -(-(length - large * size) // small))
+
     def _fit(self, site: Site) -> _Fit | None:
         if site.core not in MVE_CORES or not isinstance(site.op, Conv2d) or site.op.stride != (1, 1):
             return None
@@ -88,8 +138,10 @@ class Conv2dMve(Kernel):
         if offsets.max(initial=0) >= 2**16 or offsets.size >= 2**16:
             return None
         if op.pool == (1, 1):
-            long_enough = (site.output.shape[1] - 1) * source.row + site.output.shape[2] >= 2 * self.lanes
-            return _Fit(op, constants, np.asarray(offsets), "", 1) if long_enough else None
+            _, height, width = site.output.shape
+            # Padding can make a row of outputs longer than what lies between two rows of inputs.
+            fits = width <= source.row and (height - 1) * source.row + width >= 2 * self.lanes
+            return _Fit(op, constants, np.asarray(offsets), "", 1) if fits else None
         return self._pooled(op, constants, np.asarray(offsets), site.output.shape[2])
 
     def _pooled(self, op: Conv2d, constants: Channels, offsets: Array, width: int) -> _Fit | None:
@@ -116,6 +168,9 @@ class Conv2dMve16(Conv2dMve):
 
     name = "conv2d_mve16"
     lanes = 8
+    per_entry = 14
+    per_turn = 3
+    per_large_tile = 92
 
 
 class Conv2dMve32(Conv2dMve):
@@ -123,3 +178,6 @@ class Conv2dMve32(Conv2dMve):
 
     name = "conv2d_mve32"
     lanes = 4
+    per_entry = 15
+    per_turn = 4
+    per_large_tile = 78
