@@ -194,6 +194,42 @@ void pqk_conv2d_lanes_u6(const pqk_lane_stream_t *layer, const uint32_t *input, 
 void pqk_conv2d_lanes_u7(const pqk_lane_stream_t *layer, const uint32_t *input, uint32_t *output);
 void pqk_conv2d_lanes_u8(const pqk_lane_stream_t *layer, const uint32_t *input, uint32_t *output);
 
+/* The same in fewer instructions; what the stream has after a channel's entries is multiplier and
+ * rounding. For every input, each channel's offset + bias + sum must lie in 0 .. 32767; it becomes
+ * ((it * multiplier >> 16) + rounding) >> 16, 0 if that is negative. */
+void pqk_conv2d_lanes_short_u4(const pqk_lane_stream_t *layer, const uint32_t *input,
+                               uint32_t *output);
+void pqk_conv2d_lanes_short_u5(const pqk_lane_stream_t *layer, const uint32_t *input,
+                               uint32_t *output);
+void pqk_conv2d_lanes_short_u6(const pqk_lane_stream_t *layer, const uint32_t *input,
+                               uint32_t *output);
+void pqk_conv2d_lanes_short_u7(const pqk_lane_stream_t *layer, const uint32_t *input,
+                               uint32_t *output);
+void pqk_conv2d_lanes_short_u8(const pqk_lane_stream_t *layer, const uint32_t *input,
+                               uint32_t *output);
+
+/* Both in an order of instructions for Cortex-M7. */
+void pqk_conv2d_lanes_m7_u4(const pqk_lane_stream_t *layer, const uint32_t *input,
+                            uint32_t *output);
+void pqk_conv2d_lanes_m7_u5(const pqk_lane_stream_t *layer, const uint32_t *input,
+                            uint32_t *output);
+void pqk_conv2d_lanes_m7_u6(const pqk_lane_stream_t *layer, const uint32_t *input,
+                            uint32_t *output);
+void pqk_conv2d_lanes_m7_u7(const pqk_lane_stream_t *layer, const uint32_t *input,
+                            uint32_t *output);
+void pqk_conv2d_lanes_m7_u8(const pqk_lane_stream_t *layer, const uint32_t *input,
+                            uint32_t *output);
+void pqk_conv2d_lanes_m7_short_u4(const pqk_lane_stream_t *layer, const uint32_t *input,
+                                  uint32_t *output);
+void pqk_conv2d_lanes_m7_short_u5(const pqk_lane_stream_t *layer, const uint32_t *input,
+                                  uint32_t *output);
+void pqk_conv2d_lanes_m7_short_u6(const pqk_lane_stream_t *layer, const uint32_t *input,
+                                  uint32_t *output);
+void pqk_conv2d_lanes_m7_short_u7(const pqk_lane_stream_t *layer, const uint32_t *input,
+                                  uint32_t *output);
+void pqk_conv2d_lanes_m7_short_u8(const pqk_lane_stream_t *layer, const uint32_t *input,
+                                  uint32_t *output);
+
 /* The same for cores with no more than ARMv6-M, tiles of 7 words. The stream has for each output
  * channel: the sums' start, bias in both lanes, as one number; entries; requantisation. For every
  * input, each channel's bias + sum must lie in -32768 .. 32767.
