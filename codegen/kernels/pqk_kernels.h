@@ -52,6 +52,45 @@ void pqk_conv2d_sparse4_s8(const pqk_conv2d_sparse_t *layer, const uint8_t *inpu
 void pqk_conv2d_sparse8_u8(const pqk_conv2d_sparse_t *layer, const uint8_t *input, uint8_t *output);
 void pqk_conv2d_sparse8_s8(const pqk_conv2d_sparse_t *layer, const uint8_t *input, uint8_t *output);
 
+/* The same for cores with vectors (MVE), stride 1. An entry is 32 bits: bytes from a window's first
+ * tap to the weight's in the upper half, the weight in the lower. mve16 and mve32 are the width of
+ * an accumulator's lane; `pool` names the functions with a pool window, `in_groups` those for sums
+ * of more than 16 bits.
+ * start = bias + floor, and for every input 0 <= start + weighted sum < 2^16 (2^32).
+ * With counts[c] == 0 all outputs of channel c are start[c].
+ * Rows of input and output may be equally far apart: then what lies between the output's rows is
+ * written, and is zero in the end. Needs 2 vectors of positions, with a pool window 2 vectors
+ * of columns and 4 of outputs. */
+typedef struct {
+    const uint32_t *entries;
+    const uint16_t *counts; /* entries of each output channel */
+    const int32_t *start;   /* of each output channel, as the three below */
+    const uint32_t *floor;
+    const int32_t *multiplier; /* times 2^32 */
+    pqk_planes_t output;
+    uint32_t origin; /* as in pqk_conv2d_t */
+    uint16_t row;    /* bytes from one row of the input to the next */
+    uint8_t pool_height;
+    uint8_t pool_width;
+    uint8_t group; /* for in_groups: rows whose rectified sums fit a lane */
+    uint8_t maximum;
+} pqk_conv2d_mve_t;
+
+#define PQK_MVE_SUMS 256u /* at least pool_width * output.width * ceil(pool_height / group) */
+
+void pqk_conv2d_mve16_u8(const pqk_conv2d_mve_t *layer, const uint8_t *input, uint8_t *output);
+void pqk_conv2d_mve16_s8(const pqk_conv2d_mve_t *layer, const uint8_t *input, uint8_t *output);
+void pqk_conv2d_mve16_pool_u8(const pqk_conv2d_mve_t *layer, const uint8_t *input, uint8_t *output);
+void pqk_conv2d_mve16_pool_s8(const pqk_conv2d_mve_t *layer, const uint8_t *input, uint8_t *output);
+void pqk_conv2d_mve16_pool_in_groups_u8(const pqk_conv2d_mve_t *layer, const uint8_t *input,
+                                        uint8_t *output);
+void pqk_conv2d_mve16_pool_in_groups_s8(const pqk_conv2d_mve_t *layer, const uint8_t *input,
+                                        uint8_t *output);
+void pqk_conv2d_mve32_u8(const pqk_conv2d_mve_t *layer, const uint8_t *input, uint8_t *output);
+void pqk_conv2d_mve32_s8(const pqk_conv2d_mve_t *layer, const uint8_t *input, uint8_t *output);
+void pqk_conv2d_mve32_pool_u8(const pqk_conv2d_mve_t *layer, const uint8_t *input, uint8_t *output);
+void pqk_conv2d_mve32_pool_s8(const pqk_conv2d_mve_t *layer, const uint8_t *input, uint8_t *output);
+
 /* The same with every weight stored: int8, tap_count of them per output channel. */
 typedef struct {
     pqk_conv2d_t common;
@@ -88,6 +127,8 @@ typedef struct {
 
 void pqk_add_planes(const pqk_add_planes_t *layer, const uint8_t *a, const uint8_t *b,
                     uint8_t *output);
+void pqk_add_planes_mve(const pqk_add_planes_t *layer, const uint8_t *a, const uint8_t *b,
+                        uint8_t *output);
 
 /* output[c] = sum over plane c. u8 and s8 name the input's type. */
 typedef struct {
@@ -96,6 +137,8 @@ typedef struct {
 
 void pqk_sum_planes_u8(const pqk_sum_planes_t *layer, const uint8_t *input, int32_t *output);
 void pqk_sum_planes_s8(const pqk_sum_planes_t *layer, const uint8_t *input, int32_t *output);
+void pqk_sum_planes_mve_u8(const pqk_sum_planes_t *layer, const uint8_t *input, int32_t *output);
+void pqk_sum_planes_mve_s8(const pqk_sum_planes_t *layer, const uint8_t *input, int32_t *output);
 
 /* output[k] = bias[k] + sum over c of weights[k * inputs + c] * input[c]. */
 typedef struct {
@@ -288,7 +331,8 @@ void pqk_sum_wide_lanes(const pqk_sum_lanes_t *layer, const uint32_t *input, int
 
 /* Lanes from planes. Word (l, j) of the plane of phase (py, px) of a channel becomes
  * x[l * stride_y + py - top, j * stride_x + px - left] plus the element rows * stride_y below it
- * times 2^shift, with 0 for what lies outside of x. u8 and s8 name the planes' type. */
+ * times 2^16 (wide lanes: 2^23), with 0 for what lies outside of x. u8 and s8 name the planes'
+ * type. */
 typedef struct {
     pqk_planes_t input;
     uint8_t stride_y;
@@ -299,11 +343,12 @@ typedef struct {
     uint16_t row;
     uint16_t rows;
     uint32_t plane;
-    uint8_t shift;
 } pqk_pack_lanes_t;
 
 void pqk_pack_lanes_u8(const pqk_pack_lanes_t *layer, const uint8_t *input, uint32_t *output);
 void pqk_pack_lanes_s8(const pqk_pack_lanes_t *layer, const uint8_t *input, uint32_t *output);
+void pqk_pack_wide_lanes_u8(const pqk_pack_lanes_t *layer, const uint8_t *input, uint32_t *output);
+void pqk_pack_wide_lanes_s8(const pqk_pack_lanes_t *layer, const uint8_t *input, uint32_t *output);
 
 /* Planes from lanes with any distance; elements 0 .. 255. */
 typedef struct {

@@ -133,7 +133,7 @@ class Kernel(ABC):
     name: ClassVar[str]
     """As reports show it; also the stem of the C file."""
     aligned: ClassVar[bool] = True
-    """Whether lanes of equal size that it reads and writes must have lines of equal length."""
+    """Whether what it reads and writes in equal sizes must have rows of equal length."""
     plain: ClassVar[bool] = False
     """Whether it is portable C without tricks: what a layer falls back to, and what gains are measured against."""
 
