@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from pqk_codegen.kernels.base import DSP_CORES
-from pqk_codegen.kernels.lane_stream import LaneStream
+from pqk_codegen.kernels.lane_stream import EntryStream
 from pqk_codegen.kernels.lanes import LANE, Channel, requantization
 
 ENTRY = """
@@ -61,7 +61,7 @@ def once(entry: str, requantize: str) -> str:
     """
 
 
-class Conv2dLanes(LaneStream):
+class Conv2dLanes(EntryStream):
     """Two multiply-accumulates an instruction, where the sums of every output channel provably fit 16 bits.
 
     Cortex-M7 has kernels of its own (conv2d_lanes_m7).
