@@ -6,7 +6,7 @@ import numpy as np
 
 from pqk_codegen.cycles import Cost, block
 from pqk_codegen.ir import Array
-from pqk_codegen.kernels.base import DSP_CORES
+from pqk_codegen.kernels.base import BURST_CORES
 from pqk_codegen.kernels.geometry import compiled
 from pqk_codegen.kernels.lane_stream import LOOP, LaneStream, taps_of
 from pqk_codegen.kernels.lanes import LANE, Channel, finishing_cost
@@ -65,7 +65,7 @@ class Conv2dGroupedLanes(LaneStream):
     """2 bytes a tap and 2 a group. Faster than one entry a tap where more than two taps share a weight on average."""
 
     name = "conv2d_grouped_lanes"
-    cores = DSP_CORES
+    cores = BURST_CORES
     lane = LANE
     tile = 7
     code = 770

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from pqk_codegen.kernels.base import DSP_CORES
+from pqk_codegen.kernels.base import BURST_CORES
 from pqk_codegen.kernels.lane_stream import EntryStream
 from pqk_codegen.kernels.lanes import LANE, Channel, requantization
 
@@ -68,7 +68,7 @@ class Conv2dLanes(EntryStream):
     """
 
     name = "conv2d_lanes"
-    cores = tuple(core for core in DSP_CORES if core != "cortex-m7")
+    cores = BURST_CORES
     lane = LANE
     tile = 7
     code = 650
