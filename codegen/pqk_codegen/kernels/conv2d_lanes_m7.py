@@ -1,10 +1,11 @@
 """Convolution on lanes of 16 bits for Cortex-M7: codegen/kernels/conv2d_lanes_m7.c.
 
-Its two pipelines take a load and a multiplication in the same cycle, but a multiple load takes one for itself. So the
-loads are single and stand between the multiplications: of an entry's 17 instructions 4 loads pair with 4
-multiplications, where LDM leaves all 7 multiplications alone. That is from the processor's documentation: there is no
-model of its cycles here, and no board to measure it on. Costs are counts of instructions and cycles of a Cortex-M4, as
-for all kernels. This kernel is taken on Cortex-M7 because the ones with fewer instructions are not offered there.
+The core issues two instructions a cycle, a load and a multiplication among the pairs that it takes, but nothing beside
+a multiple load. So the loads are single ones and stand between the multiplications: an entry's 17 instructions hold 4
+such pairs, and a word is used three instructions after it is loaded. How much that gains is not known: the core's
+manual gives no cycles, there is no model of them here, and no board has been measured. Costs are what they are for all
+kernels, executed instructions and cycles of a Cortex-M4, in which this order loses; it is taken on Cortex-M7 because
+the one with fewer instructions is not offered there.
 """
 
 from pqk_codegen.kernels.conv2d_lanes import LONG, SHORT, Conv2dLanes, Conv2dLanesShort, further, once
