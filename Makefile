@@ -1,4 +1,4 @@
-# Two commands: `make demo` and `make test`. Both set up what they need; see setup.sh.
+# The commands are `make demo` and `make test`; `make bench` measures. All set up what they need; see setup.sh.
 
 # Real speech for the demo: PQK_DATA if set, else a folder that may lie beside the checkout, else a download.
 PQK_DATA ?= $(wildcard $(abspath ../shared/data/speech-commands))
@@ -13,7 +13,7 @@ endif
 REPORT := build/demo
 PQK := .venv/bin/pqk-mcu --project $(DEMO)
 
-.PHONY: demo test lint clean
+.PHONY: demo test bench lint clean
 
 # Train, generate, compile, flash the emulated board, evaluate every test clip over serial, report.
 demo: .venv/.demo
@@ -24,6 +24,10 @@ endif
 	$(PQK) flash
 	$(PQK) eval
 	$(PQK) report --output $(REPORT) --open
+
+# Measure networks of several sparsities on the emulated boards, and the demo's where it was built: build/bench.
+bench: .venv/.demo
+	$(PQK) bench
 
 test: lint
 	.venv/bin/python -m pytest

@@ -4,6 +4,16 @@
  * the first, and no more than its 32 interrupts. */
 #define NVIC_ISER ((volatile uint32_t *)0xE000E100u)
 
+/* Configuration and Control Register (ARMv7-M ARM, B3.2.8); on ARMv6-M read-only, the bit set. */
+#define SCB_CCR (*(volatile uint32_t *)0xE000ED14u)
+#define CCR_UNALIGN_TRP (1u << 3)
+
+void pqk_cpu_trap_unaligned(void) {
+#ifndef __ARM_FEATURE_UNALIGNED
+    SCB_CCR |= CCR_UNALIGN_TRP;
+#endif
+}
+
 uint32_t pqk_cpu_mask_interrupts(void) {
     uint32_t mask;
     __asm volatile("mrs %0, primask\n\tcpsid i" : "=r"(mask)::"memory");

@@ -4,6 +4,10 @@
 
 #include <stdint.h>
 
+/* Where the code was compiled for a core without unaligned accesses, makes them fault on a core
+ * that has them, too: the board that runs Cortex-M0 code on a Cortex-M3 must not hide one. */
+void pqk_cpu_trap_unaligned(void);
+
 /* Masks interrupts and returns the mask that was in force; faults are still taken. */
 uint32_t pqk_cpu_mask_interrupts(void);
 void pqk_cpu_restore_interrupts(uint32_t mask);

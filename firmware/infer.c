@@ -4,6 +4,18 @@
 #include "network.h"
 #include "port.h"
 
+static uint32_t input_ticks;
+
+void pqk_take_input(uint32_t offset, const uint8_t *bytes, uint32_t count) {
+    uint32_t first = pqk_timer_ticks();
+    if (offset == 0) {
+        input_ticks = 0;
+        pqk_network_begin_input();
+    }
+    pqk_network_set_input(offset, bytes, count);
+    input_ticks += pqk_timer_ticks() - first;
+}
+
 uint32_t pqk_infer(uint32_t *ticks) {
     uint32_t mask = pqk_cpu_mask_interrupts();
     uint32_t first = pqk_timer_ticks();
@@ -14,5 +26,5 @@ uint32_t pqk_infer(uint32_t *ticks) {
     }
     uint32_t total = pqk_timer_ticks() - first;
     pqk_cpu_restore_interrupts(mask);
-    return total;
+    return input_ticks + total;
 }

@@ -11,11 +11,20 @@ typedef uint32_t __attribute__((may_alias)) word;
 
 #define UNALIGNED(address) (((uintptr_t)(address)) % sizeof(word))
 
+/* What may lie anywhere where the processor loads and stores such words. */
+#if defined(__ARM_FEATURE_UNALIGNED)
+typedef uint32_t __attribute__((may_alias, aligned(1))) copied;
+#define COPIES_WORDS(to, from) 1
+#else
+typedef word copied;
+#define COPIES_WORDS(to, from) (!UNALIGNED(to) && !UNALIGNED(from))
+#endif
+
 /* Ascending addresses, so `to` may overlap `from` where it lies before it. */
 static void copy_up(uint8_t *to, const uint8_t *from, size_t count) {
-    if (!UNALIGNED(to) && !UNALIGNED(from)) {
+    if (COPIES_WORDS(to, from)) {
         for (; count >= sizeof(word); count -= sizeof(word)) {
-            *(word *)(void *)to = *(const word *)(const void *)from;
+            *(copied *)(void *)to = *(const copied *)(const void *)from;
             to += sizeof(word);
             from += sizeof(word);
         }

@@ -123,10 +123,7 @@ static void input(uint32_t sequence, const uint8_t *payload, uint32_t length) {
         error(sequence, PQK_ERROR_OFFSET, "INPUT out of order or beyond the end");
         return;
     }
-    if (offset == 0) {
-        pqk_network_begin_input();
-    }
-    pqk_network_set_input(offset, payload + OFFSET_BYTES, count);
+    pqk_take_input(offset, payload + OFFSET_BYTES, count);
     input_length = offset + count;
     start(&reply, PQK_INPUT | PQK_REPLY, sequence);
 }

@@ -1,5 +1,6 @@
 /* What runs before main: the vector table and the reset handler. */
 #include "board.h"
+#include "cpu.h"
 #include "fault.h"
 #include "memory.h"
 #include "port.h"
@@ -56,6 +57,7 @@ void pqk_reset(void) {
     for (uint32_t *word = pqk_bss_start; word < pqk_bss_end; word++) {
         *word = 0;
     }
+    pqk_cpu_trap_unaligned();
     pqk_stack_paint();
     main();
     for (;;) { /* main does not return */

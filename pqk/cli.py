@@ -1,5 +1,6 @@
 """The command `pqk-mcu`. Commands import what they need when they run, so that `--help` is instant."""
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -162,6 +163,59 @@ def boards() -> None:
 
 
 @cli.command()
+@click.option("--network", "networks", multiple=True, help="res8-narrow, res8, ds-cnn, or the project's name.")
+@click.option("--sparsity", "sparsities", multiple=True, type=click.FloatRange(0, 0.99), help="Share of zeros.")
+@click.option("--bits", multiple=True, type=click.IntRange(2, 8), help="Bits of the weights.")
+@click.option("--core", "cores", multiple=True, help="A core, on the board that stands for it: cortex-m4 and so on.")
+@click.option("--board", "board_names", multiple=True, help="An emulated board.")
+@click.option("--inputs", type=click.IntRange(min=1), default=3, show_default=True, help="Random inputs for each row.")
+@click.option("--quick", is_flag=True, help="90 % zeros, 4 bits and one input only.")
+@click.option("--workers", type=click.IntRange(min=1), help="Rows at a time.  [default: number of processors]")
+@click.option(
+    "--output", type=click.Path(path_type=Path), default=Path("build/bench"), show_default=True, help="Folder to fill."
+)
+@click.pass_obj
+def bench(
+    root: Path,
+    networks: tuple[str, ...],
+    sparsities: tuple[float, ...],
+    bits: tuple[int, ...],
+    cores: tuple[str, ...],
+    board_names: tuple[str, ...],
+    inputs: int,
+    quick: bool,
+    workers: int | None,
+    output: Path,
+) -> None:
+    """Measure networks of several sparsities on the emulated boards: OUTPUT/bench.json and a table.
+
+    Every option that narrows down may be given several times. The networks have random weights; a project that was
+    built adds its trained network. An interrupted run goes on where it stopped.
+    """
+    from pqk import tables
+    from pqk.bench import cases, run
+    from pqk.console import bars
+
+    if quick:
+        sparsities, bits, inputs = sparsities or cases.QUICK[0], bits or cases.QUICK[1], 1
+    selection = cases.Selection(networks, sparsities, bits, cores, board_names)
+    chosen = cases.cases(selection, run.trained_network(root))
+    with bars() as shown:
+        outcome = run.run(
+            chosen,
+            output,
+            inputs=inputs,
+            workers=workers or os.cpu_count() or 1,
+            report=shown.row,
+        )
+    click.echo(tables.bench(outcome.rows))
+    for text in outcome.too_large:
+        click.echo(text)
+    click.echo(f"wrote {outcome.path}")
+    run.raise_failures(outcome)
+
+
+@cli.command()
 @click.argument("which", type=click.Choice(["mini", "full"]))
 def download(which: str) -> None:
     """Fetch Speech Commands: the mini set (182 MB, 8 words) or the full one (2.3 GB, 35 words)."""
@@ -196,8 +250,6 @@ def _download(which: str) -> None:
 
 
 def _has_screen() -> bool:
-    import os
-
     return sys.platform in ("darwin", "win32") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 

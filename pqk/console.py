@@ -16,7 +16,7 @@ CONSOLE = Console(stderr=True, highlight=False)
 
 
 class Bars:
-    """Progress bars by name, made when first heard of. Without a terminal, a line for each finished epoch instead."""
+    """Progress bars by name, made when first heard of. Without a terminal, a line for each epoch or row instead."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
@@ -40,6 +40,12 @@ class Bars:
         if not CONSOLE.is_terminal and self._told.get(progress.stage) != progress.epoch:
             self._told[progress.stage] = progress.epoch
             CONSOLE.print(f"training {progress.stage}: {detail}")
+
+    def row(self, done: int, total: int, name: str) -> None:
+        """Show that another row of the benchmark is finished."""
+        self.update("rows", done, total, name)
+        if not CONSOLE.is_terminal:
+            CONSOLE.print(f"{done} of {total}: {name}", markup=False)
 
 
 @contextmanager

@@ -207,6 +207,18 @@ def _measured(board: Board, out: Path) -> BuildResult:
     return BuildResult(**files, flash=flash_use, ram=ram_use, symbols=symbols)
 
 
+def flash_of(linker_map: str, folder: str) -> int:
+    """Bytes of flash, alignment aside, of what was compiled from the sources in `folder` (its name, not its path).
+
+    Args:
+        linker_map: the text of firmware.map.
+        folder: "generated" for the network's own code and tables.
+    """
+    placed = linker_map.partition("Linker script and memory map")[2]
+    entry = rf"^ \.(?:text|rodata|data)\S*\s+0x[0-9a-f]+\s+(0x[0-9a-f]+) {re.escape(folder)}-\S+\.o$"
+    return sum(int(size, 16) for size in re.findall(entry, placed, re.MULTILINE))
+
+
 def _sections(listing: str) -> dict[str, int]:
     return {name: int(size) for name, size in re.findall(r"^(\.\S+)\s+(\d+)", listing, re.MULTILINE)}
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from pqk_codegen import interpreter
 
-from pqk import evaluate, features, pipeline, report, runners, tune
+from pqk import build, evaluate, features, pipeline, report, runners, tune
 from pqk.boards import Board
 from pqk.errors import DataError
 from pqk.project import Project
@@ -67,7 +67,7 @@ def run_tuning(
     return tune.tune(
         pipeline.load_network(built),
         board,
-        pipeline.objective(project, board, {}),
+        build.objective(project.build, board, {}),
         built.directory,
         key=pipeline.tuning_key(pipeline.network_directory(built), board),
         port=port,
@@ -93,6 +93,7 @@ def write_report(project: Project, board: Board, output: Path | None) -> Path:
         status=board.status,
         flash=board.memory.flash.size,
         ram=board.memory.ram.size,
+        modelled=board.modelled,
     )
     document = report.assemble(
         project,

@@ -5,26 +5,22 @@ the source of the stage included. A result that is there is complete, because it
 """
 
 import json
-import math
 import shutil
-import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pqk_codegen import plan as planning
 from pqk_codegen import store
-from pqk_codegen.choice import Objective
-from pqk_codegen.errors import FlashLimitError, IrError
-from pqk_codegen.generate import generate
+from pqk_codegen.errors import IrError
 from pqk_codegen.ir import Network
 
-from pqk import __version__, assets, choices, features, firmware, tune
+from pqk import __version__, choices, features, firmware, tune
 from pqk.boards import Board
+from pqk.build import Compiled, compile_network, salt
 from pqk.data.dataset import SPLITS, DataSet, scan
 from pqk.data.source import locate
-from pqk.errors import FitError, ModelError, ProjectError
+from pqk.errors import ModelError, ProjectError
 from pqk.features import Features
 from pqk.files import atomic_directory, atomic_write_text, digest, digest_tree
 from pqk.project import Project, as_plain
@@ -36,9 +32,6 @@ PACKAGE = Path(__file__).parent
 CODEGEN = Path(store.__file__).parent
 RECORD = "build.json"
 FIRMWARE = "firmware"
-BUILD_ID = "build_id"
-MODELLED = ("cortex-m3", "cortex-m4", "cortex-m33")  # cores that the model of the Cortex-M4's cycles is close to
-ATTEMPTS = 4  # at a flash limit, because sizes before linking are estimates
 
 
 @dataclass(frozen=True)
@@ -85,14 +78,13 @@ def build(project: Project, board: Board, *, data: Path | None, report: Reporter
     network = _network(trained / "network")
     directory = board_directory(project, board.name)
     measured = tune.load(directory, tuning_key(trained / "network", board))
-    plan, build_id, fresh = _firmware(project, network, board, objective(project, board, measured), report)
-    for note in choices.fallbacks(plan):
+    compiled = compile_network(network, board, directory / FIRMWARE, project.build, report.note, measured)
+    for note in choices.fallbacks(compiled.plan):
         report.note(note)
-    sizes = json.loads((directory / FIRMWARE / "sizes.json").read_text())
-    record = _record(project, network, plan, build_id, sizes, measured)
+    record = _record(project, network, compiled, measured)
     record["features"] = _features_key(project, inputs.fingerprint)
     _keep(directory, trained, dataset.root, inputs, record)
-    return Build(directory, record, fresh)
+    return Build(directory, record, compiled.fresh)
 
 
 def load_build(project: Project, board_name: str) -> Build:
@@ -187,114 +179,16 @@ def _network(directory: Path) -> Network:
         raise ModelError(f"{directory}: {error}", f"delete {directory} and build again") from error
 
 
-def objective(project: Project, board: Board, measured: tune.Costs) -> Objective:
-    """What the choice of kernels minimises: the project's wish, within the board's memory, measured if it was."""
-    flash_limit = project.build.flash_limit_kb
-    return Objective(
-        goal=project.build.objective,
-        # An emulator counts instructions; of a real board's time the cycle model says more, where there is one.
-        measure="instructions" if board.emulated or board.cpu not in MODELLED else "cycles",
-        wait_states=board.memory.wait_states,
-        flash_limit=None if flash_limit is None else round(1024 * flash_limit) - firmware.FIRMWARE_FLASH,
-        straight_limit=round(1024 * project.build.straight_line_kb),
-        ram_limit=firmware.spare_ram(board),
-        measured=measured,
-    )
-
-
 def tuning_key(network: Path, board: Board) -> str:
     """What measured costs of kernels hold for: the network in that folder, the generator, the board."""
-    return digest(
-        [digest_tree(network), digest_tree(CODEGEN.parent, ["**/*.py", "**/*.[ch]", "**/*.j2"]), _salt(board)]
-    )
+    return digest([digest_tree(network), digest_tree(CODEGEN.parent, ["**/*.py", "**/*.[ch]", "**/*.j2"]), salt(board)])
 
 
-def _firmware(
-    project: Project, network: Network, board: Board, wanted: Objective, report: Reporter
-) -> tuple[planning.Plan, str, bool]:
-    """The plan, its build id, and whether it had to be compiled. With a flash limit, what the linker found decides."""
-    directory = board_directory(project, board.name)
-    limit = project.build.flash_limit_kb
-    for _ in range(ATTEMPTS):
-        plan = _plan(project, network, board, wanted)
-        firmware.check_fit(board, {"tables": plan.flash, "kernels": plan.code}, {"arena": plan.arena})
-        build_id, fresh = _compiled(plan, board, directory, report)
-        total = json.loads((directory / FIRMWARE / "sizes.json").read_text())["flash"]["total"]
-        if limit is None or wanted.flash_limit is None or total <= 1024 * limit:
-            return plan, build_id, fresh
-        wanted = replace(wanted, flash_limit=wanted.flash_limit - (total - int(1024 * limit)))
-    raise _limit_error(project, network, board)
-
-
-def _compiled(plan: planning.Plan, board: Board, directory: Path, report: Reporter) -> tuple[str, bool]:
-    with tempfile.TemporaryDirectory() as generated:
-        build_id = generate(plan, Path(generated), salt=_salt(board))
-        fresh = _compiled_id(directory / FIRMWARE) != build_id
-        if fresh:
-            report.note(f"compiling for {board.title}")
-            _compile(board, Path(generated), build_id, directory / FIRMWARE)
-    return build_id, fresh
-
-
-def _plan(project: Project, network: Network, board: Board, wanted: Objective) -> planning.Plan:
-    try:
-        return planning.plan(network, board.cpu, wanted)
-    except FlashLimitError as error:
-        raise _limit_error(project, network, board) from error
-    except IrError as error:
-        raise ModelError(str(error), "choose another network or board in pqk.toml") from error
-
-
-def _limit_error(project: Project, network: Network, board: Board) -> FitError:
-    """Names the smallest size that is possible, from a firmware that is compiled for it."""
-    smallest = planning.plan(network, board.cpu, Objective(goal="size"))
-    with tempfile.TemporaryDirectory() as folder:
-        generate(smallest, Path(folder) / "generated", salt=_salt(board))
-        built = firmware.compile_firmware(board, Path(folder) / "generated", Path(folder) / FIRMWARE)
-    limit = project.build.flash_limit_kb or 0
-    return FitError(
-        f"build.flash_limit_kb = {limit:g} cannot be met: the smallest firmware with this network takes "
-        f"{built.flash.total:,} bytes",
-        f"flash_limit_kb = {math.ceil(10 * built.flash.total / 1024) / 10} or more, or a smaller network",
-    )
-
-
-def _salt(board: Board) -> str:
-    """What besides the network makes a firmware different."""
-    return digest(
-        [
-            repr(board),
-            firmware.compiler_version(),
-            digest_tree(assets.directory("firmware")),
-            digest_tree(PACKAGE, ["firmware.py"]),
-        ]
-    )
-
-
-def _compile(board: Board, generated: Path, build_id: str, directory: Path) -> None:
-    with atomic_directory(directory) as out:
-        shutil.copytree(generated, out / "generated")
-        firmware.compile_firmware(board, out / "generated", out)
-        (out / BUILD_ID).write_text(build_id)
-
-
-def _compiled_id(directory: Path) -> str | None:
-    """Build id of the firmware in `directory`; the two appear in one rename, so it cannot be another's."""
-    path = directory / BUILD_ID
-    return path.read_text() if path.is_file() else None
-
-
-def _record(
-    project: Project,
-    network: Network,
-    plan: planning.Plan,
-    build_id: str,
-    sizes: dict[str, Any],
-    measured: tune.Costs,
-) -> dict[str, Any]:
+def _record(project: Project, network: Network, compiled: Compiled, measured: tune.Costs) -> dict[str, Any]:
+    plan, sizes = compiled.plan, compiled.sizes
     return {
         "schema": 1,
-        "id": build_id,
+        "id": compiled.build_id,
         "compiler": firmware.compiler_version(),
         "tool": f"pqk-mcu {__version__}",
         "model": {
@@ -313,18 +207,12 @@ def _record(
                 key: getattr(layer, key)
                 for key in ("name", "op", "kernel", "macs", "nonzero_macs", "nonzeros", "weights")
             }
-            | {"flash": _symbol_bytes(layer, sizes)}
+            | {"flash": compiled.layer_flash(layer)}
             | facts
             for layer, facts in zip(plan.layers, choices.facts(plan, measured), strict=True)
         ],
         "memory": {"flash": sizes["flash"], "ram": sizes["ram"]},
     }
-
-
-def _symbol_bytes(layer: planning.Layer, sizes: dict[str, Any]) -> int:
-    """Bytes that a layer's constants take in the linked firmware."""
-    names = [placed.symbol for placed in layer.tables] + [layer.symbol]
-    return sum(int(sizes["symbols"].get(name, 0)) for name in (*names, layer.code_symbol))
 
 
 def _keep(directory: Path, trained: Path, source: Path, inputs: Features, record: dict[str, Any]) -> None:

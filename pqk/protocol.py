@@ -109,7 +109,7 @@ class Hello:
 
 @dataclass(frozen=True)
 class Result:
-    """Of RUN: ticks from the first layer to the last, ticks of each layer, and the logits (int32)."""
+    """Of RUN: ticks of the whole (input included), ticks of each layer, and the logits (int32)."""
 
     ticks: int
     layer_ticks: tuple[int, ...]

@@ -1,6 +1,7 @@
 """The tables that the command line prints."""
 
 import io
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
@@ -24,18 +25,23 @@ def boards() -> str:
 
 
 def sizes(record: dict[str, Any], board: Board) -> str:
-    """Size of a build, by layer and by part."""
+    """Size of a build, by layer and by part, and what the generator expects it to cost."""
     table = Table("layer", "kernel", box=None)
-    for column in ("nonzeros", "of weights", "MACs left", "flash"):
+    for column in ("nonzeros", "of weights", "MACs left", "flash", "instructions"):
         table.add_column(column, justify="right")
     for layer in record["layers"]:
-        counts = [f"{layer[key]:,}" for key in ("nonzeros", "weights", "nonzero_macs", "flash")]
-        table.add_row(layer["name"], layer["kernel"], *counts)
+        counts = [layer[key] for key in ("nonzeros", "weights", "nonzero_macs", "flash")]
+        counts.append(layer["estimate"]["instructions"])
+        kernel = layer["kernel"] + (" (plain C)" if layer.get("in_plain_c") else "")
+        table.add_row(layer["name"], kernel, *(f"{count:,}" for count in counts))
     model, memory = record["model"], record["memory"]
+    cost = {key: sum(layer["estimate"][key] for layer in record["layers"]) for key in ("instructions", "cycles")}
     flash, ram = memory["flash"], memory["ram"]
     lines = [
         f"{model['arch']}: {model['nonzero']:,} of {model['weights']:,} weights left"
         f" ({100 * model['sparsity']:.1f} % zeros), {model['weight_bits']} bits",
+        f"about {cost['instructions']:,} instructions per inference, estimated"
+        + (f"; {cost['cycles']:,} modelled cycles" if board.modelled else ""),
         f"flash {flash['total']:,} B of {board.memory.flash.size:,} B:"
         f" weights {flash['weights']:,}, code {flash['code']:,}",
         f"RAM   {ram['total']:,} B of {board.memory.ram.size:,} B: arena {ram['arena']:,}, stack {ram['stack']:,}",
@@ -65,6 +71,26 @@ def evaluation(result: dict[str, Any]) -> str:
             f"{cost[len(cost) // 2]:,.0f} {result['unit']} per inference (median), {cost[0]:,.0f} to {cost[-1]:,.0f}",
         ]
     )
+
+
+def bench(rows: Sequence[dict[str, Any]]) -> str:
+    """Rows of the benchmark; see `pqk.bench.record`."""
+    table = Table("core", "board", "network", box=None)
+    for column in ("bits", "zeros", "instructions", "modelled cycles", "flash", "RAM", "exact"):
+        table.add_column(column, justify="right")
+    for row in rows:
+        cycles = row["modelled_cycles"]
+        table.add_row(
+            *(row[key] for key in ("core", "board", "network")),
+            str(row["weight_bits"]),
+            f"{100 * row['sparsity']:.4g} %",
+            f"{row['instructions']:,}",
+            "-" if cycles is None else f"{cycles:,}",
+            f"{row['flash']:,}",
+            f"{row['ram']:,}",
+            "yes" if row["exact"] else "NO",
+        )
+    return _text(table)
 
 
 def _kib(size: int) -> str:

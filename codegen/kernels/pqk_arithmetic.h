@@ -33,6 +33,20 @@ PQK_INLINE uint32_t pqk_requantize_lane(uint32_t lane, uint32_t offset, int32_t 
     return pqk_requantize(sum, multiplier, 32, (uint8_t)((1u << bits) - 1u));
 }
 
+/* Both 16-bit lanes of a word, each 0 .. 32767, to elements of `bits` bits. ReLU is about the value
+ * that `rounding` makes zero. */
+PQK_INLINE uint32_t pqk_requantize_lanes(uint32_t word, int32_t multiplier, int32_t rounding,
+                                         uint32_t bits) {
+    const int32_t most = (int32_t)(1u << bits) - 1;
+    uint32_t result = 0;
+    for (uint32_t shift = 0; shift < 32; shift += 16) {
+        const int64_t product = (int64_t)(word >> shift & 0xFFFFu) * multiplier;
+        const int32_t value = ((int32_t)(product >> 16) + rounding) >> 16;
+        result |= (uint32_t)(value < 0 ? 0 : value < most ? value : most) << shift;
+    }
+    return result;
+}
+
 /* Each 16-bit lane of a minus that of b, 0 where that is negative. */
 PQK_INLINE uint32_t pqk_subtract_lanes(uint32_t a, uint32_t b) {
     const uint32_t low_a = a & 0xFFFFu, low_b = b & 0xFFFFu, high_a = a >> 16, high_b = b >> 16;

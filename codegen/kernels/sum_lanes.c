@@ -2,43 +2,56 @@
 #include "pqk_arithmetic.h"
 #include "pqk_kernels.h"
 
-/* Elements of at most 255 whose sum fits 16 bits, so that neither lane overflows. */
-#define CHUNK 256
+#define GROUP 4u
 
-/* Lanes 16 bits apart are added together. */
-PQK_INLINE uint32_t sum_lanes(const uint32_t *word, const uint32_t *end) {
-    uint32_t sum = 0;
-    while (word < end) {
-        const uint32_t *const stop = end - word > CHUNK ? word + CHUNK : end;
-        uint32_t both = 0;
-        for (; stop - word >= 4; word += 4) {
-            both += word[0] + word[1] + word[2] + word[3];
-        }
-        for (; word < stop; word++) {
-            both += *word;
-        }
-        sum += (both & 0xFFFFu) + (both >> 16);
+/* Whole words of a line, both lanes at once. */
+PQK_INLINE uint32_t add_words(uint32_t sum, const uint32_t *word, uint32_t count) {
+    for (uint32_t groups = count / GROUP; groups > 0; groups--, word += GROUP) {
+        sum += word[0] + word[1] + word[2] + word[3];
+    }
+    for (uint32_t rest = count % GROUP; rest > 0; rest--) {
+        sum += *word++;
     }
     return sum;
 }
 
-/* The upper of two wide lanes has no room for a sum. */
-PQK_INLINE uint32_t sum_wide_lanes(const uint32_t *word, const uint32_t *end) {
-    uint32_t sum = 0;
-    for (; word < end; word++) {
+/* The upper of two wide lanes has no room for a sum: each on its own. */
+PQK_INLINE uint32_t add_elements(uint32_t sum, const uint32_t *word, uint32_t count) {
+    for (; count > 0; count--, word++) {
         sum += (*word & 0x7FFFFFu) + (*word >> 23);
     }
     return sum;
 }
 
+PQK_INLINE uint32_t add_lower(uint32_t sum, const uint32_t *word, uint32_t count, uint32_t shift) {
+    for (; count > 0; count--, word++) {
+        sum += *word & ((1u << shift) - 1u);
+    }
+    return sum;
+}
+
+/* Lines without columns between them are summed like one. The last line of the second half may lie
+ * outside of the tensor. */
 PQK_INLINE void run(const pqk_sum_lanes_t *layer, const uint32_t *input, int32_t *output,
                     int is_wide) {
-    const pqk_lanes_t *lanes = &layer->input;
-    const uint32_t words = (uint32_t)(lanes->rows - 1u) * lanes->row + lanes->width;
+    const pqk_lanes_t *const lanes = &layer->input;
+    const uint32_t full = lanes->height - lanes->rows, width = lanes->width;
+    const uint32_t lines = lanes->row == width ? 1 : full;
+    const uint32_t count = lanes->row == width ? full * width : width;
     const uint32_t *plane = input + lanes->origin;
     for (uint32_t c = 0; c < lanes->planes; c++, plane += lanes->plane) {
-        const uint32_t *const end = plane + words;
-        output[c] = (int32_t)(is_wide ? sum_wide_lanes(plane, end) : sum_lanes(plane, end));
+        const uint32_t *line = plane;
+        uint32_t sum = 0;
+        for (uint32_t y = 0; y < lines; y++, line += lanes->row) {
+            sum = is_wide ? add_elements(sum, line, count) : add_words(sum, line, count);
+        }
+        if (!is_wide) {
+            sum = (sum & 0xFFFFu) + (sum >> 16);
+        }
+        if (full < lanes->rows) {
+            sum = add_lower(sum, plane + full * lanes->row, width, lanes->shift);
+        }
+        output[c] = (int32_t)sum;
     }
 }
 

@@ -9,10 +9,17 @@ import jinja2
 
 from pqk_codegen import assets
 from pqk_codegen.ir import Array
-from pqk_codegen.layout import Buffer
+from pqk_codegen.layout import Buffer, Planes
 from pqk_codegen.plan import Plan
 
-HEADERS = ("pqk_arithmetic.h", "pqk_conv2d_loop.h", "pqk_kernels.h", "pqk_lanes.h")
+HEADERS = (
+    "pqk_arithmetic.h",
+    "pqk_conv2d_lanes.h",
+    "pqk_conv2d_loop.h",
+    "pqk_kernels.h",
+    "pqk_lanes.h",
+    "pqk_mve.h",
+)
 BUILD_ID = "@BUILD_ID@"
 
 
@@ -61,12 +68,14 @@ def _rows(values: Array, width: int = 16) -> Iterator[str]:
 def _context(plan: Plan) -> dict[str, Any]:
     network = plan.network
     source = plan.input
+    assert isinstance(source.layout, Planes)  # what is sent is written as bytes
     return {
         "network": network,
         "plan": plan,
         "build_id": BUILD_ID,
         "planes": source.layout,
         "input": source,
+        "clears": source.layout.has_halo or any(layer.clear for layer in plan.layers),
         "input_bytes": network.tensors[network.input].elements,
         "logits": plan.output,
         "memory_map": sorted(plan.buffers.values(), key=_map_order),

@@ -74,6 +74,8 @@ class Lanes:
     row: int
     """Words from one line to the next."""
     stride: tuple[int, int] = (1, 1)
+    surrounded: bool = True
+    """Whether the words outside of the tensor are as described; where nobody reads them, they hold anything."""
 
     @property
     def plane(self) -> int:

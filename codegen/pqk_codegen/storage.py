@@ -95,14 +95,27 @@ class _Forms:
         self.stored = {network.input: PLANES}
         for op in network.ops:
             self.stored[op.output] = self._written(op.output, kernels[op.name].writes(nodes[op.name]))
+        self._groups = self._aligned_groups(kernels)
         self._shared = self._shared_halos()
 
     def _written(self, tensor: str, choices: tuple[Form, ...]) -> Form:
         wanted = {form.key for form in self.wanted[tensor]}
         return next((form for form in choices if form.key in wanted), choices[0])
 
+    def _aligned_groups(self, kernels: Mapping[str, Kernel]) -> dict[str, str]:
+        """For each tensor the first one of those of its size that lie like it, so that kernels can go along all."""
+        tensors = self.resolver.network.tensors
+        groups = {name: name for name in tensors}
+        for op in self.resolver.network.ops:
+            if kernels[op.name].aligned:
+                alike = [name for name in op.inputs if tensors[name].shape[1:] == tensors[op.output].shape[1:]]
+                merged = {groups[name] for name in (*alike, op.output)}
+                first = next(name for name in tensors if groups[name] in merged)
+                groups = {name: first if group in merged else group for name, group in groups.items()}
+        return groups
+
     def _shared_halos(self) -> dict[object, Halo]:
-        """One geometry for all lanes of one size, so that tensors that are added lie alike."""
+        """One halo for all tensors that lie alike: the widest that one of their readers wants."""
         halos: dict[object, Halo] = {}
         for name, forms in self.wanted.items():
             for form in (*forms, self.stored[name]):
@@ -111,8 +124,8 @@ class _Forms:
         return halos
 
     def _geometry(self, tensor: str, form: Form) -> object:
-        if form.kind == "lanes" and not form.owner:
-            return form.key, self.resolver.network.tensors[tensor].shape[1:]
+        if form.kind in ("lanes", "planes") and not form.owner:
+            return form.key, self._groups[tensor]
         return form.key, tensor
 
     def layout(self, name: str, form: Form) -> Layout:
@@ -124,15 +137,19 @@ class _Forms:
         halo = self._shared.get(self._geometry(name, form), form.halo)
         if form.kind == "vector":
             return Vector(tensor.shape[0])
-        return shared_lanes(tensor, form.shift, halo) if form.kind == "lanes" else Planes(*_shape(tensor), *halo)
+        if form.kind == "planes":
+            return Planes(*_shape(tensor), *halo)
+        surrounded = any(other.surrounded or any(other.halo) for other in self.wanted[name] if other.key == form.key)
+        return shared_lanes(tensor, form.shift, halo, surrounded=surrounded)
 
 
-def shared_lanes(tensor: Tensor, shift: int, halo: Halo) -> Lanes:
+def shared_lanes(tensor: Tensor, shift: int, halo: Halo, *, surrounded: bool) -> Lanes:
     """Lanes of a whole tensor: the word of row y pairs it with row y + ceil(height / 2)."""
     channels, height, width = _shape(tensor)
     top, left, bottom, right = halo
     rows = -(-height // 2)
-    return Lanes(channels, height, width, rows, shift, top, left, top + rows + bottom, width + max(left, right))
+    lines, row = top + rows + bottom, width + max(left, right)
+    return Lanes(channels, height, width, rows, shift, top, left, lines, row, surrounded=surrounded)
 
 
 class _Steps:

@@ -13,10 +13,10 @@ from pqk import assets
 NAMES = ("memcpy", "memmove", "memset")
 
 
-@pytest.fixture(scope="module")
-def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
+@pytest.fixture(scope="module", params=[[], ["-D__ARM_FEATURE_UNALIGNED=1"]], ids=["aligned", "unaligned"])
+def library(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> ctypes.CDLL:
     target = tmp_path_factory.mktemp("mem") / "mem.so"
-    renamed = [f"-D{name}=pqk_{name}" for name in NAMES]  # else the C library's would be called
+    renamed = [*request.param, *(f"-D{name}=pqk_{name}" for name in NAMES)]  # else the C library's would be called
     source = assets.directory("firmware") / "mem.c"
     subprocess.run(["gcc", *STRICT, "-O2", "-shared", "-fPIC", *renamed, str(source), "-o", str(target)], check=True)
     loaded = ctypes.CDLL(str(target))

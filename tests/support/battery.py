@@ -52,7 +52,7 @@ SIZES: dict[str, Callable[[Generator], tuple[int, int]]] = {
     "random": lambda rng: (_whole(rng, 2, 14), _whole(rng, 2, 18)),
     "odd sizes": lambda rng: (2 * _whole(rng, 1, 6) + 1, 2 * _whole(rng, 1, 8) + 1),
     "few rows": lambda rng: (_whole(rng, 1, 3), _whole(rng, 4, 30)),
-    "few columns": lambda rng: (_whole(rng, 4, 30), _whole(rng, 1, 3)),
+    "few columns": lambda rng: (_whole(rng, 4, 30), _whole(rng, 1, 5)),
 }
 """Cases that are about height and width; all others draw them at random."""
 
@@ -393,6 +393,20 @@ def encode(layout: Layout, values: Array) -> Array:
     return _lanes(layout, values) if isinstance(layout, Lanes) else _planes(layout, values)
 
 
+def meaning(layout: Layout) -> Array:
+    """uint8 [bytes]: which bits of a buffer mean something; lanes that are not surrounded hold anything outside."""
+    if not isinstance(layout, Lanes) or layout.surrounded:
+        return np.full(layout.size, 0xFF, np.uint8)
+    low = 2**layout.shift - 1
+    plane = np.zeros((layout.lines, layout.row), np.uint32)
+    lines = plane[layout.top : layout.top + layout.rows, layout.left : layout.left + layout.width]
+    lines[:] = low
+    lines[: layout.height - layout.rows] = 2**32 - 1
+    buffer = np.zeros((layout.channels, layout.plane), np.uint32)
+    buffer[:, : plane.size] = plane.ravel()
+    return buffer.astype("<u4").view(np.uint8).ravel()
+
+
 def _planes(layout: Planes, values: Array) -> Array:
     c, y, x = np.indices(values.shape[1:])
     memory = np.zeros((len(values), layout.size), np.uint8)
@@ -453,16 +467,26 @@ FUNCTIONS = ("begin_input", "set_input", "run_layer", "logits", "labels")
 def _case_text(case: Case, index: int) -> str:
     """The network under names of its own, what each step reads and writes, inputs, and what should come of them."""
     region = lambda name: f"{{{case.plan.buffers[name].offset}, {case.program.layouts[name].size}}}"  # noqa: E731
-    steps = ["{{" + region(case.program.input) + "}, 1}"]  # what sets the input
-    for step in case.program.steps:
+    steps = ["{{" + region(case.program.input) + "}, 1, 0}"]  # what sets the input
+    masks = []
+    for number, step in enumerate(case.program.steps):
         regions = [region(name) for name in (step.writes, *step.reads)]
-        steps.append(f"{{{{{', '.join(regions)}}}, {len(regions)}}}")
-    sums = [f"{checksum(case.expected[name][clip])}u" for clip in range(len(case.x)) for name in written(case)]
+        mask = meaning(case.program.layouts[step.writes])
+        if (mask != 0xFF).any():
+            masks.append(f"static const uint8_t mask_{number}[] = {{{', '.join(map(str, mask))}}};\n")
+        named = f"mask_{number}" if (mask != 0xFF).any() else "0"
+        steps.append(f"{{{{{', '.join(regions)}}}, {len(regions)}, {named}}}")
+    sums = [
+        f"{checksum(case.expected[name][clip] & meaning(case.program.layouts[name]))}u"
+        for clip in range(len(case.x))
+        for name in written(case)
+    ]
     clips = [str(value) for value in case.x.astype(np.uint8).ravel()]
     return (
         f"/* {case.name} */\n"
         + "".join(f"#define pqk_network_{name} battery_{name}_{index}\n" for name in FUNCTIONS)
         + f'#include "network_{index}/network.c"\n#include "battery.h"\n'
+        + "".join(masks)
         + f"static const battery_step steps[] = {{{', '.join(steps)}}};\n"
         + f"static const uint8_t clips[] = {{{', '.join(clips)}}};\n"
         + f"static const uint32_t sums[] = {{{', '.join(sums)}}};\n"

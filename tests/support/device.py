@@ -16,7 +16,7 @@ from pqk.protocol import Frame, FrameReader
 NETWORK = Path(__file__).parents[1] / "device" / "network"
 BUILD_ID = "00112233aabbccdd"  # as in its network.h
 INPUT_BYTES = 4040
-FAULTS = {"no memory": 0xF0, "undefined instruction": 0xF1, "stack overflow": 0xF2}
+FAULTS = {"no memory": 0xF0, "undefined instruction": 0xF1, "stack overflow": 0xF2, "unaligned access": 0xF4}
 RESET = 0xF3
 
 BOARD = pqk.boards.load("mps2-an386")

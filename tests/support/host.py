@@ -1,6 +1,7 @@
 """Compiling generated C for the host and running it, under the address and undefined-behaviour sanitizers."""
 
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -29,9 +30,11 @@ int main(void) {
 """
 
 
-def build(network: Network, directory: Path, flags: list[str] = SANITIZED) -> Path:
+def build(
+    network: Network, directory: Path, flags: list[str] = SANITIZED, forced: Mapping[str, str] | None = None
+) -> Path:
     """Generate and compile `network`; the program maps clips on stdin to logits on stdout."""
-    generate(plan(network, "host"), directory)
+    generate(plan(network, "host", forced=forced), directory)
     (directory / "main.c").write_text(MAIN)
     program = directory / "program"
     sources = [str(path) for path in sorted(directory.glob("*.c"))]

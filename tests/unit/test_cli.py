@@ -14,7 +14,7 @@ HEAVY = ("torch", "numpy", "matplotlib", "rich", "serial", "soundfile", "scipy",
 def test_help_is_instant(tmp_path: Path) -> None:
     outcomes = [pqk_mcu("--help", cwd=tmp_path) for _ in range(5)]
     assert all(outcome.code == 0 for outcome in outcomes)
-    for command in ("new", "build", "flash", "eval", "report", "boards", "download"):
+    for command in ("new", "build", "flash", "eval", "report", "boards", "bench", "download"):
         assert command in outcomes[0].out
     assert min(outcome.seconds for outcome in outcomes) < 0.5
 
@@ -27,7 +27,9 @@ def test_the_command_line_imports_nothing_heavy() -> None:
 
 def test_only_the_trainer_imports_torch() -> None:
     """Everything that building, flashing, evaluating and reporting need, without the trainer."""
-    modules = "pqk.pipeline, pqk.console, pqk.tables, pqk.runners, pqk.evaluate, pqk.report, pqk.features"
+    modules = (
+        "pqk.pipeline, pqk.console, pqk.tables, pqk.runners, pqk.evaluate, pqk.report, pqk.features, pqk.bench.run"
+    )
     code = f"import {modules}, sys; print('torch' in sys.modules)"
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert printed.strip() == "False"
@@ -49,6 +51,9 @@ def test_boards_are_listed(tmp_path: Path) -> None:
         (["new", "x", "--words", "yes"], 2, "1 word(s) given", "add words"),
         (["new", "x", "--words", "yes,no,yes"], 2, "word given twice: yes", "once"),
         (["new", "x", "--words", "yes,no", "--board", "mps2-an368"], 5, "mps2-an368", "mps2-an386"),
+        (["bench", "--core", "cortex-m99"], 5, "cortex-m99", "cortex-m4"),
+        (["bench", "--network", "res9"], 2, "res9", "res8-narrow"),
+        (["bench", "--sparsity", "1.5"], 2, "--sparsity", ""),
         (["frobnicate"], 2, "No such command", ""),
     ],
 )

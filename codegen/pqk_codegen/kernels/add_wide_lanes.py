@@ -1,6 +1,7 @@
 """Residual addition on wide lanes: codegen/kernels/add_wide_lanes.c."""
 
 from pqk_codegen.kernels.add_lanes import AddLanes
+from pqk_codegen.kernels.base import DSP_CORES
 from pqk_codegen.kernels.lanes import WIDE
 
 
@@ -9,6 +10,7 @@ class AddWideLanes(AddLanes):
 
     name = "add_wide_lanes"
     lane = WIDE
+    cores = DSP_CORES
     group = 4
     listing = """
     ldmia r0!, {r4-r7}

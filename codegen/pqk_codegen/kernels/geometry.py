@@ -17,6 +17,7 @@ class PlainConvolution(Kernel):
     """What convolution kernels in plain C have in common: bytes in, bytes out, any shape."""
 
     plain = True
+    aligned = False
 
     def reads(self, node: Node) -> tuple[Form, ...]:
         return (Form("planes", halo=conv2d_of(node).padding),)
@@ -48,6 +49,9 @@ def plain_cost(site: Site, entries: int, per_entry: float) -> Cost:
 def clearing_cost(planes: Planes) -> Cost:
     """Estimate of zeroing a buffer with a halo before its planes are written."""
     return compiled(3 * planes.size if planes.has_halo else 0)
+
+
+MVE_CORES = ("cortex-m55", "host-mve")  # host-mve: a host that plays one, lane by lane, for tests
 
 
 def planes_of(layout: Layout) -> Planes:

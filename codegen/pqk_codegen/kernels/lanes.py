@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -16,6 +17,7 @@ LANE = 16
 WIDE = 23
 """Bits between two lanes whose sums are accumulated in 64 bits; an element of 8 bits more fits a signed word."""
 
+OFFSETS = 4096  # tried for a requantisation; nearly always the first one is exact
 CONSTANT_MULTIPLIER = 2**30  # with it a sum of 4 * y becomes y
 
 
@@ -32,6 +34,7 @@ class Channel:
     multiplier: int
     low: int
     high: int
+    maximum: int
 
     @property
     def offset(self) -> int:
@@ -49,10 +52,51 @@ class Channel:
         return self.high <= 2**15 - 1 and self.high + self.offset <= 2**LANE - 1
 
     @property
+    def fits_signed_lane(self) -> bool:
+        """Whether a signed halfword holds the final sum."""
+        return self.low >= -(2**15) and self.high < 2**15
+
+    @property
     def fits_wide_lane(self) -> bool:
         """Whether a signed lane of WIDE bits holds the final sum."""
         limit: int = 2 ** (WIDE - 1)
         return -limit <= self.low and self.high < limit
+
+
+@dataclass(frozen=True)
+class Requantization:
+    """How a lane of 15 bits becomes an element without a subtraction: ((lane * multiplier >> 16) + rounding) >> 16.
+
+    The lane holds offset + bias + sum, never negative; results below 0 saturate to 0.
+    """
+
+    start: int
+    """offset + bias."""
+    rounding: int
+
+
+def requantization(channel: Channel) -> Requantization | None:
+    """An offset for which that is exact, or None: the sums do not fit 15 bits, or there is no such offset."""
+    found = _exact_offset(channel.offset, max(channel.high, 0), channel.multiplier)
+    return Requantization(channel.bias + found[0], 2**15 - found[1]) if found else None
+
+
+@cache
+def _exact_offset(smallest: int, high: int, multiplier: int) -> tuple[int, int] | None:
+    """An offset, and what takes it back after the multiplication, exactly for sums up to `high`.
+
+    That is offset * multiplier / 2^16, rounded down or up, so that a remainder is left over in every result. It changes
+    none if it is smaller than the distance of every sum's product to the next rounding threshold.
+    """
+    offsets = np.arange(smallest, min(smallest + OFFSETS, 2**15 - high))
+    beyond = (np.arange(high + 1) * multiplier + 2**31) % 2**32
+    remainders = offsets * multiplier % 2**16
+    down, up = remainders < 2**32 - beyond.max(), 2**16 - remainders <= beyond.min()
+    exact = np.flatnonzero(down | up)
+    if not exact.size:
+        return None
+    offset = int(offsets[exact[0]])
+    return offset, (offset * multiplier >> 16) + int(not down[exact[0]])
 
 
 def channels(op: Convolution, source: Tensor, maximum: int) -> list[Channel]:
@@ -79,8 +123,8 @@ def _channel(
     high = bias + positive * source.maximum + negative * min(source.minimum, 0)
     at_low, at_high = (_output(value, multiplier, maximum) for value in (low, high))
     if high <= 0 or (pointwise and at_low == at_high):
-        return Channel(np.zeros_like(weights), 4 * at_low, CONSTANT_MULTIPLIER, 4 * at_low, 4 * at_low)
-    return Channel(weights, bias, multiplier, low, high)
+        return Channel(np.zeros_like(weights), 4 * at_low, CONSTANT_MULTIPLIER, 4 * at_low, 4 * at_low, maximum)
+    return Channel(weights, bias, multiplier, low, high, maximum)
 
 
 def _output(value: int, multiplier: int, maximum: int) -> int:
@@ -132,7 +176,8 @@ def lanes_expression(lanes: Lanes) -> str:
     """Initialiser of a `pqk_lanes_t`."""
     return (
         f"{{ .planes = {lanes.planes}, .height = {lanes.height}, .width = {lanes.width}, .rows = {lanes.rows}, "
-        f".row = {lanes.row}, .origin = {lanes.origin}, .plane = {lanes.plane}, .shift = {lanes.shift} }}"
+        f".row = {lanes.row}, .origin = {lanes.origin}, .plane = {lanes.plane}, .shift = {lanes.shift}, "
+        f".surrounded = {int(lanes.surrounded)} }}"
     )
 
 
@@ -162,8 +207,10 @@ def can_finish(lanes: Lanes) -> bool:
 
 def finishing_cost(lanes: Lanes) -> Cost:
     """Estimate of pqk_lanes_finish."""
-    above, below = lanes.origin, lanes.plane - lanes.origin - lanes.rows * lanes.row
+    if not lanes.surrounded:
+        return compiled(10)
+    halo = lanes.plane - lanes.rows * lanes.row
     missing = (2 * lanes.rows - lanes.height) * lanes.row
-    columns = lanes.rows * (lanes.row - lanes.width)
-    words = 5 * above + 7 * below + 5 * missing + 3 * columns
-    return compiled(lanes.planes * (words + 8 * lanes.rows + 34))
+    gap = lanes.row - lanes.width
+    gaps = lanes.rows * (5 + 4 * gap) if gap else 0
+    return compiled(lanes.planes * (5 * (halo + missing) + gaps + 30))

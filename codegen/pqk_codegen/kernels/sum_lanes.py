@@ -2,23 +2,30 @@
 
 from typing import ClassVar
 
+from pqk_codegen.cycles import Cost
+from pqk_codegen.ir import Tensor
 from pqk_codegen.kernels.base import VECTOR, Form, Invocation, Kernel, Node, Site
 from pqk_codegen.kernels.geometry import compiled
 from pqk_codegen.kernels.lanes import LANE, WIDE, lanes_expression, lanes_of
+from pqk_codegen.layout import Lanes
 from pqk_codegen.ops import SumPool
 
 
 class SumLanes(Kernel):
-    """Both lanes of a word at a time."""
+    """Both lanes of a word at a time, where a plane's sum fits a lane."""
 
     name = "sum_lanes"
     lane: ClassVar[int] = LANE
-    per_word: ClassVar[int] = 3
+    per_word: ClassVar[float] = 2.7
     """Instructions."""
-    per_plane: ClassVar[int] = 33
 
     def supports(self, node: Node) -> bool:
-        return isinstance(node.op, SumPool) and node.inputs[0].dtype == "uint8"
+        return isinstance(node.op, SumPool) and node.inputs[0].dtype == "uint8" and self.fits_sum(node.inputs[0])
+
+    def fits_sum(self, source: Tensor) -> bool:
+        """Whether a lane holds the sum of half a plane."""
+        _, height, width = source.shape
+        return bool(source.maximum * -(-height // 2) * width < 2**LANE)
 
     def reads(self, node: Node) -> tuple[Form, ...]:
         del node
@@ -35,17 +42,26 @@ class SumLanes(Kernel):
             function=f"pqk_{self.name}",
             sources=("sum_lanes.c",),
             tables=(),
-            cost=compiled(lanes.planes * (self.per_word * lanes.words + self.per_plane)),
-            code=180,
+            cost=self._cost(lanes),
+            code=200,
             structure="pqk_sum_lanes_t",
             fields=(("input", lanes_expression(lanes)),),
         )
 
+    def _cost(self, lanes: Lanes) -> Cost:
+        full = lanes.height - lanes.rows
+        lines = 1 if lanes.row == lanes.width else full
+        single = (lanes.rows - full) * lanes.width
+        return compiled(lanes.planes * (self.per_word * full * lanes.width + 14 * lines + 5 * single + 15))
+
 
 class SumWideLanes(SumLanes):
-    """The same on lanes 23 bits apart."""
+    """The same on lanes 23 bits apart, each on its own."""
 
     name = "sum_wide_lanes"
     lane = WIDE
     per_word = 6
-    per_plane = 11
+
+    def fits_sum(self, source: Tensor) -> bool:
+        del source
+        return True

@@ -55,10 +55,10 @@ static void set_input(const battery_case *test, const uint8_t *clip) {
     test->set_input(half, clip + half, test->input_bytes - half);
 }
 
-static uint32_t checksum(const uint8_t *bytes, uint32_t size) {
+static uint32_t checksum(const uint8_t *bytes, uint32_t size, const uint8_t *mask) {
     uint32_t sum = 0;
     for (uint32_t i = 0; i < size; i++) {
-        sum = (sum + bytes[i]) * PRIME;
+        sum = (sum + (mask ? bytes[i] & mask[i] : bytes[i])) * PRIME;
     }
     return sum;
 }
@@ -79,7 +79,7 @@ battery_result battery_run(const battery_case *test, uint32_t clip, uint32_t ste
     battery_result result = {.damaged = damage(test, what)};
     result.written = arena(what->regions[0].offset);
     result.size = what->regions[0].size;
-    result.is_right =
-        checksum(result.written, result.size) == test->checksums[clip * test->step_count + step];
+    result.is_right = checksum(result.written, result.size, what->mask) ==
+                      test->checksums[clip * test->step_count + step];
     return result;
 }

@@ -18,6 +18,7 @@ typedef struct {
 typedef struct {
     battery_region regions[BATTERY_REGIONS];
     uint32_t count;
+    const uint8_t *mask; /* bits that mean something in what it writes; all do if it is 0 */
 } battery_step;
 
 /* Step 0 sets the input, step i runs step i - 1 of the network. */

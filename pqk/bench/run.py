@@ -1,0 +1,119 @@
+"""The whole benchmark: rows side by side in processes, each kept in bench.json as soon as it is finished."""
+
+import multiprocessing
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from pqk import boards, pipeline, project
+from pqk.bench import record
+from pqk.bench.cases import Case, Trained
+from pqk.bench.measure import Row, measure_case
+from pqk.errors import FitError, PqkError
+
+Measure = Callable[[Case, Path, int, Row | None], Row]
+
+
+@dataclass
+class Outcome:
+    """What a run has made."""
+
+    path: Path
+    """bench.json."""
+    rows: list[Row] = field(default_factory=list)
+    too_large: list[str] = field(default_factory=list)
+    """Cases that do not fit their board, and why."""
+    failures: list[PqkError] = field(default_factory=list)
+
+
+def trained_network(root: Path) -> Trained | None:
+    """The trained network of the project in `root`, as built for its own board or any other; None without a build."""
+    if not (root / project.FILE_NAME).is_file():
+        return None
+    opened = project.load(root)
+    built = sorted(opened.build_dir.glob(f"*/{pipeline.RECORD}"), key=lambda path: path.parent.name != opened.board)
+    return Trained(opened.name, built[0].parent / "network") if built else None
+
+
+def run(
+    cases: Sequence[Case],
+    folder: Path,
+    *,
+    inputs: int,
+    workers: int,
+    report: Callable[[int, int, str], None],
+    measure: Measure = measure_case,
+) -> Outcome:
+    """Measure every case that `folder` has no up-to-date row of; rows of other cases there are kept.
+
+    Args:
+        cases: what to measure.
+        folder: where bench.json and the firmware of every row go.
+        inputs: random inputs for each.
+        workers: processes.
+        report: called with the number of finished cases, of all, and the name of the last one.
+        measure: see `pqk.bench.measure.measure_case`.
+
+    A case that does not fit its board, or fails, does not keep the others from being measured.
+    """
+    rows = record.load(folder)
+    outcome = Outcome(record.save(folder, rows.values()))
+    jobs = [(case, folder / "rows" / case.name, inputs, _earlier(rows, case)) for case in cases]
+    with _pool(workers) as mapped:
+        for done, (case, result) in enumerate(mapped(partial(_attempt, measure), jobs), 1):
+            if isinstance(result, FitError):
+                outcome.too_large.append(f"{case.name}: {result.message}")
+            elif isinstance(result, PqkError):
+                outcome.failures.append(result)
+            else:
+                rows[record.identity(result)] = result
+                record.save(folder, rows.values())
+                outcome.rows.append(result)
+            report(done, len(jobs), case.name)
+    outcome.rows.sort(key=record.order)
+    return outcome
+
+
+def raise_failures(outcome: Outcome) -> None:
+    """Raise PqkError if a row failed or was not exact."""
+    inexact = [row for row in outcome.rows if not row["exact"]]
+    if inexact:
+        named = ", ".join(
+            f"{row['network']} {row['sparsity']} {row['weight_bits']} bits {row['core']}" for row in inexact
+        )
+        raise PqkError(f"logits differ from the integer reference: {named}", "this is a bug in a kernel")
+    if outcome.failures:
+        first = outcome.failures[0]
+        raise type(first)(f"{len(outcome.failures)} rows failed, the first because: {first.message}", first.hint)
+
+
+def _earlier(rows: dict[record.Identity, Row], case: Case) -> Row | None:
+    return rows.get((case.network, case.sparsity, case.bits, boards.load(case.board).name))
+
+
+def _attempt(measure: Measure, job: tuple[Case, Path, int, Row | None]) -> tuple[Case, Row | PqkError]:
+    """Errors come back as values: the other rows go on."""
+    try:
+        return job[0], measure(*job)
+    except PqkError as error:
+        return job[0], error
+
+
+@contextmanager
+def _pool(workers: int) -> Iterator[Callable[..., Iterator[tuple[Case, Row | PqkError]]]]:
+    """A `map` over so many processes that yields results as they come; one worker is this process."""
+    if workers == 1:
+        yield map
+        return
+    with multiprocessing.get_context("spawn").Pool(workers, _prepare_worker) as pool:
+        yield pool.imap_unordered
+
+
+def _prepare_worker() -> None:
+    # Ctrl-C reaches all processes; the parent alone reacts and ends the workers, which then end their emulators.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())

@@ -1,0 +1,156 @@
+"""From a network to firmware in a folder: kernels chosen, C generated, compiled, and the limits on flash kept."""
+
+import json
+import math
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pqk_codegen import plan as planning
+from pqk_codegen.choice import Objective
+from pqk_codegen.errors import FlashLimitError, IrError
+from pqk_codegen.generate import generate
+from pqk_codegen.ir import Network
+
+from pqk import assets, firmware
+from pqk.boards import Board
+from pqk.errors import FitError, ModelError
+from pqk.files import atomic_directory, digest, digest_tree
+from pqk.project import BuildConfig
+from pqk.tune import Costs
+
+PACKAGE = Path(__file__).parent
+BUILD_ID = "build_id"
+ATTEMPTS = 4  # at a flash limit, because sizes before linking are estimates
+
+
+@dataclass(frozen=True, eq=False)
+class Compiled:
+    """A network's firmware."""
+
+    plan: planning.Plan
+    build_id: str
+    directory: Path
+    sizes: dict[str, Any]
+    """See `pqk.firmware.BuildResult`."""
+    fresh: bool
+    """Whether anything was compiled, rather than found up to date."""
+
+    @property
+    def elf(self) -> Path:
+        """The firmware."""
+        return self.directory / "firmware.elf"
+
+    def layer_flash(self, layer: planning.Layer) -> int:
+        """Bytes of a layer's constants, and of code specialised to its weights, in the linked firmware."""
+        names = [placed.symbol for placed in layer.tables] + [layer.symbol]
+        return sum(int(self.sizes["symbols"].get(name, 0)) for name in (*names, layer.code_symbol))
+
+
+def objective(config: BuildConfig, board: Board, measured: Costs) -> Objective:
+    """What the choice of kernels minimises: the project's wish, within the board's memory, measured if it was."""
+    limit = _limit(config)
+    return Objective(
+        goal=config.objective,
+        # An emulator counts instructions; of a real board's time the cycle model says more, where there is one.
+        measure="instructions" if board.emulated or not board.modelled else "cycles",
+        wait_states=board.memory.wait_states,
+        flash_limit=None if limit is None else limit - firmware.FIRMWARE_FLASH,
+        straight_limit=round(1024 * config.straight_line_kb),
+        ram_limit=firmware.spare_ram(board),
+        measured=measured,
+    )
+
+
+def compile_network(
+    network: Network,
+    board: Board,
+    directory: Path,
+    config: BuildConfig,
+    note: Callable[[str], None],
+    measured: Costs | None = None,
+) -> Compiled:
+    """Bring the firmware in `directory` up to date with `network`; nothing is compiled where it is.
+
+    Sizes are estimates until the linker has spoken: where it finds more than allowed, smaller kernels are tried.
+
+    Raises:
+        ModelError: no kernel supports an operation.
+        FitError: the network is too large for the board, or for the limit on flash.
+        ToolError: the compiler is missing, or refused the code.
+    """
+    wanted, limit = objective(config, board, measured or {}), _limit(config)
+    for _ in range(ATTEMPTS):
+        plan = _plan(network, board, wanted, config)
+        firmware.check_fit(board, {"tables": plan.flash, "kernels": plan.code}, {"arena": plan.arena})
+        compiled = _compiled(plan, board, directory, note)
+        total = compiled.sizes["flash"]["total"]
+        if limit is None or wanted.flash_limit is None or total <= limit:
+            return compiled
+        wanted = replace(wanted, flash_limit=wanted.flash_limit - (total - limit))
+    raise _limit_error(network, board, config)
+
+
+def salt(board: Board) -> str:
+    """What besides the network makes a firmware different."""
+    return digest(
+        [
+            repr(board),
+            firmware.compiler_version(),
+            digest_tree(assets.directory("firmware")),
+            digest_tree(PACKAGE, ["firmware.py"]),
+        ]
+    )
+
+
+def _limit(config: BuildConfig) -> int | None:
+    """Bytes of flash for the whole firmware."""
+    return None if config.flash_limit_kb is None else round(1024 * config.flash_limit_kb)
+
+
+def _plan(network: Network, board: Board, wanted: Objective, config: BuildConfig) -> planning.Plan:
+    try:
+        return planning.plan(network, board.cpu, wanted)
+    except FlashLimitError as error:
+        raise _limit_error(network, board, config) from error
+    except IrError as error:
+        raise ModelError(str(error), "choose another network or board in pqk.toml") from error
+
+
+def _limit_error(network: Network, board: Board, config: BuildConfig) -> FitError:
+    """Names the smallest size that is possible, from a firmware that is compiled for it."""
+    smallest = planning.plan(network, board.cpu, Objective(goal="size"))
+    with tempfile.TemporaryDirectory() as folder:
+        generate(smallest, Path(folder) / "generated", salt=salt(board))
+        built = firmware.compile_firmware(board, Path(folder) / "generated", Path(folder) / "firmware")
+    return FitError(
+        f"build.flash_limit_kb = {config.flash_limit_kb:g} cannot be met: the smallest firmware with this network "
+        f"takes {built.flash.total:,} bytes",
+        f"flash_limit_kb = {math.ceil(10 * built.flash.total / 1024) / 10} or more, or a smaller network",
+    )
+
+
+def _compiled(plan: planning.Plan, board: Board, directory: Path, note: Callable[[str], None]) -> Compiled:
+    with tempfile.TemporaryDirectory() as generated:
+        build_id = generate(plan, Path(generated), salt=salt(board))
+        fresh = _compiled_id(directory) != build_id
+        if fresh:
+            note(f"compiling for {board.title}")
+            _compile(board, Path(generated), build_id, directory)
+    return Compiled(plan, build_id, directory, json.loads((directory / "sizes.json").read_text()), fresh)
+
+
+def _compile(board: Board, generated: Path, build_id: str, directory: Path) -> None:
+    with atomic_directory(directory) as out:
+        shutil.copytree(generated, out / "generated")
+        firmware.compile_firmware(board, out / "generated", out)
+        (out / BUILD_ID).write_text(build_id)
+
+
+def _compiled_id(directory: Path) -> str | None:
+    """Build id of the firmware in `directory`; the two appear in one rename, so it cannot be another's."""
+    path = directory / BUILD_ID
+    return path.read_text() if path.is_file() else None
