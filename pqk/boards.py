@@ -108,6 +108,9 @@ class Runner:
     args: tuple[str, ...]
 
 
+MODELLED = ("cortex-m3", "cortex-m4", "cortex-m33")  # cores that the model of the Cortex-M4's cycles is close to
+
+
 @dataclass(frozen=True)
 class Board:
     """Everything that a board's file says."""
@@ -129,6 +132,11 @@ class Board:
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
             raise BoardError(f"board.name = {self.name!r} may have only a-z, 0-9, - and _")
+
+    @property
+    def modelled(self) -> bool:
+        """Whether modelled cycles (`pqk_codegen.cycles`) say something about its core."""
+        return self.cpu in MODELLED
 
 
 def names() -> list[str]:

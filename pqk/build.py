@@ -24,7 +24,6 @@ from pqk.tune import Costs
 
 PACKAGE = Path(__file__).parent
 BUILD_ID = "build_id"
-MODELLED = ("cortex-m3", "cortex-m4", "cortex-m33")  # cores that the model of the Cortex-M4's cycles is close to
 ATTEMPTS = 4  # at a flash limit, because sizes before linking are estimates
 
 
@@ -57,7 +56,7 @@ def objective(config: BuildConfig, board: Board, measured: Costs) -> Objective:
     return Objective(
         goal=config.objective,
         # An emulator counts instructions; of a real board's time the cycle model says more, where there is one.
-        measure="instructions" if board.emulated or board.cpu not in MODELLED else "cycles",
+        measure="instructions" if board.emulated or not board.modelled else "cycles",
         wait_states=board.memory.wait_states,
         flash_limit=None if limit is None else limit - firmware.FIRMWARE_FLASH,
         straight_limit=round(1024 * config.straight_line_kb),

@@ -25,7 +25,7 @@ def fallbacks(plan: Plan) -> list[str]:
 
 
 def facts(plan: Plan, measured: Mapping[tuple[str, str], float]) -> list[dict[str, Any]]:
-    """For every layer of `plan`: estimates, the cost of the best plain C kernel, and the lane budget.
+    """For every layer of `plan`: estimates, and whether it is plain C, the cost of that at best, and the lane budget.
 
     `measured` has costs by (layer, kernel) from `pqk-mcu tune`; a cost of plain C is marked as measured or estimated.
     """
@@ -39,6 +39,7 @@ def facts(plan: Plan, measured: Mapping[tuple[str, str], float]) -> list[dict[st
         if step:
             cost = measured.get((step.name, step.kernel))
             estimate = step.invocation.cost.instructions
+            record["in_plain_c"] = layer.plain
             record["plain"] = {
                 "kernel": step.kernel,
                 "cost": round(estimate if cost is None else cost),

@@ -93,6 +93,7 @@ def write_report(project: Project, board: Board, output: Path | None) -> Path:
         status=board.status,
         flash=board.memory.flash.size,
         ram=board.memory.ram.size,
+        modelled=board.modelled,
     )
     document = report.assemble(
         project,

@@ -25,18 +25,23 @@ def boards() -> str:
 
 
 def sizes(record: dict[str, Any], board: Board) -> str:
-    """Size of a build, by layer and by part."""
+    """Size of a build, by layer and by part, and what the generator expects it to cost."""
     table = Table("layer", "kernel", box=None)
-    for column in ("nonzeros", "of weights", "MACs left", "flash"):
+    for column in ("nonzeros", "of weights", "MACs left", "flash", "instructions"):
         table.add_column(column, justify="right")
     for layer in record["layers"]:
-        counts = [f"{layer[key]:,}" for key in ("nonzeros", "weights", "nonzero_macs", "flash")]
-        table.add_row(layer["name"], layer["kernel"], *counts)
+        counts = [layer[key] for key in ("nonzeros", "weights", "nonzero_macs", "flash")]
+        counts.append(layer["estimate"]["instructions"])
+        kernel = layer["kernel"] + (" (plain C)" if layer.get("in_plain_c") else "")
+        table.add_row(layer["name"], kernel, *(f"{count:,}" for count in counts))
     model, memory = record["model"], record["memory"]
+    cost = {key: sum(layer["estimate"][key] for layer in record["layers"]) for key in ("instructions", "cycles")}
     flash, ram = memory["flash"], memory["ram"]
     lines = [
         f"{model['arch']}: {model['nonzero']:,} of {model['weights']:,} weights left"
         f" ({100 * model['sparsity']:.1f} % zeros), {model['weight_bits']} bits",
+        f"about {cost['instructions']:,} instructions per inference, estimated"
+        + (f"; {cost['cycles']:,} modelled cycles" if board.modelled else ""),
         f"flash {flash['total']:,} B of {board.memory.flash.size:,} B:"
         f" weights {flash['weights']:,}, code {flash['code']:,}",
         f"RAM   {ram['total']:,} B of {board.memory.ram.size:,} B: arena {ram['arena']:,}, stack {ram['stack']:,}",

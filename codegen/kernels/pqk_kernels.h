@@ -52,6 +52,45 @@ void pqk_conv2d_sparse4_s8(const pqk_conv2d_sparse_t *layer, const uint8_t *inpu
 void pqk_conv2d_sparse8_u8(const pqk_conv2d_sparse_t *layer, const uint8_t *input, uint8_t *output);
 void pqk_conv2d_sparse8_s8(const pqk_conv2d_sparse_t *layer, const uint8_t *input, uint8_t *output);
 
+/* The same for cores with vectors (MVE), stride 1. An entry is 32 bits: bytes from a window's first
+ * tap to the weight's in the upper half, the weight in the lower. mve16 and mve32 are the width of
+ * an accumulator's lane; `pool` names the functions with a pool window, `in_groups` those for sums
+ * of more than 16 bits.
+ * start = bias + floor, and for every input 0 <= start + weighted sum < 2^16 (2^32).
+ * With counts[c] == 0 all outputs of channel c are start[c].
+ * Rows of input and output may be equally far apart: then what lies between the output's rows is
+ * written, and is zero in the end. Needs 2 vectors of positions, with a pool window 2 vectors
+ * of columns and 4 of outputs. */
+typedef struct {
+    const uint32_t *entries;
+    const uint16_t *counts; /* entries of each output channel */
+    const int32_t *start;   /* of each output channel, as the three below */
+    const uint32_t *floor;
+    const int32_t *multiplier; /* times 2^32 */
+    pqk_planes_t output;
+    uint32_t origin; /* as in pqk_conv2d_t */
+    uint16_t row;    /* bytes from one row of the input to the next */
+    uint8_t pool_height;
+    uint8_t pool_width;
+    uint8_t group; /* for in_groups: rows whose rectified sums fit a lane */
+    uint8_t maximum;
+} pqk_conv2d_mve_t;
+
+#define PQK_MVE_SUMS 256u /* at least pool_width * output.width * ceil(pool_height / group) */
+
+void pqk_conv2d_mve16_u8(const pqk_conv2d_mve_t *layer, const uint8_t *input, uint8_t *output);
+void pqk_conv2d_mve16_s8(const pqk_conv2d_mve_t *layer, const uint8_t *input, uint8_t *output);
+void pqk_conv2d_mve16_pool_u8(const pqk_conv2d_mve_t *layer, const uint8_t *input, uint8_t *output);
+void pqk_conv2d_mve16_pool_s8(const pqk_conv2d_mve_t *layer, const uint8_t *input, uint8_t *output);
+void pqk_conv2d_mve16_pool_in_groups_u8(const pqk_conv2d_mve_t *layer, const uint8_t *input,
+                                        uint8_t *output);
+void pqk_conv2d_mve16_pool_in_groups_s8(const pqk_conv2d_mve_t *layer, const uint8_t *input,
+                                        uint8_t *output);
+void pqk_conv2d_mve32_u8(const pqk_conv2d_mve_t *layer, const uint8_t *input, uint8_t *output);
+void pqk_conv2d_mve32_s8(const pqk_conv2d_mve_t *layer, const uint8_t *input, uint8_t *output);
+void pqk_conv2d_mve32_pool_u8(const pqk_conv2d_mve_t *layer, const uint8_t *input, uint8_t *output);
+void pqk_conv2d_mve32_pool_s8(const pqk_conv2d_mve_t *layer, const uint8_t *input, uint8_t *output);
+
 /* The same with every weight stored: int8, tap_count of them per output channel. */
 typedef struct {
     pqk_conv2d_t common;
@@ -88,6 +127,8 @@ typedef struct {
 
 void pqk_add_planes(const pqk_add_planes_t *layer, const uint8_t *a, const uint8_t *b,
                     uint8_t *output);
+void pqk_add_planes_mve(const pqk_add_planes_t *layer, const uint8_t *a, const uint8_t *b,
+                        uint8_t *output);
 
 /* output[c] = sum over plane c. u8 and s8 name the input's type. */
 typedef struct {
@@ -96,6 +137,8 @@ typedef struct {
 
 void pqk_sum_planes_u8(const pqk_sum_planes_t *layer, const uint8_t *input, int32_t *output);
 void pqk_sum_planes_s8(const pqk_sum_planes_t *layer, const uint8_t *input, int32_t *output);
+void pqk_sum_planes_mve_u8(const pqk_sum_planes_t *layer, const uint8_t *input, int32_t *output);
+void pqk_sum_planes_mve_s8(const pqk_sum_planes_t *layer, const uint8_t *input, int32_t *output);
 
 /* output[k] = bias[k] + sum over c of weights[k * inputs + c] * input[c]. */
 typedef struct {
@@ -135,8 +178,8 @@ typedef struct {
  * (sum * multiplier + 2^31) >> 32, for sums below 0 it is 0. `words` of each plane are computed, at
  * least as many as a tile has. */
 typedef struct {
-    const uint32_t *stream;
-    uint32_t stream_words;
+    const void *stream; /* 32-bit numbers unless said otherwise */
+    uint32_t stream_bytes;
     pqk_lanes_t output;
     uint32_t words;
 } pqk_lane_stream_t;
@@ -150,6 +193,58 @@ void pqk_conv2d_lanes_u5(const pqk_lane_stream_t *layer, const uint32_t *input, 
 void pqk_conv2d_lanes_u6(const pqk_lane_stream_t *layer, const uint32_t *input, uint32_t *output);
 void pqk_conv2d_lanes_u7(const pqk_lane_stream_t *layer, const uint32_t *input, uint32_t *output);
 void pqk_conv2d_lanes_u8(const pqk_lane_stream_t *layer, const uint32_t *input, uint32_t *output);
+
+/* The same in fewer instructions; what the stream has after a channel's entries is multiplier and
+ * rounding. For every input, each channel's offset + bias + sum must lie in 0 .. 32767; it becomes
+ * ((it * multiplier >> 16) + rounding) >> 16, 0 if that is negative. */
+void pqk_conv2d_lanes_short_u4(const pqk_lane_stream_t *layer, const uint32_t *input,
+                               uint32_t *output);
+void pqk_conv2d_lanes_short_u5(const pqk_lane_stream_t *layer, const uint32_t *input,
+                               uint32_t *output);
+void pqk_conv2d_lanes_short_u6(const pqk_lane_stream_t *layer, const uint32_t *input,
+                               uint32_t *output);
+void pqk_conv2d_lanes_short_u7(const pqk_lane_stream_t *layer, const uint32_t *input,
+                               uint32_t *output);
+void pqk_conv2d_lanes_short_u8(const pqk_lane_stream_t *layer, const uint32_t *input,
+                               uint32_t *output);
+
+/* Both in an order of instructions for Cortex-M7. */
+void pqk_conv2d_lanes_m7_u4(const pqk_lane_stream_t *layer, const uint32_t *input,
+                            uint32_t *output);
+void pqk_conv2d_lanes_m7_u5(const pqk_lane_stream_t *layer, const uint32_t *input,
+                            uint32_t *output);
+void pqk_conv2d_lanes_m7_u6(const pqk_lane_stream_t *layer, const uint32_t *input,
+                            uint32_t *output);
+void pqk_conv2d_lanes_m7_u7(const pqk_lane_stream_t *layer, const uint32_t *input,
+                            uint32_t *output);
+void pqk_conv2d_lanes_m7_u8(const pqk_lane_stream_t *layer, const uint32_t *input,
+                            uint32_t *output);
+void pqk_conv2d_lanes_m7_short_u4(const pqk_lane_stream_t *layer, const uint32_t *input,
+                                  uint32_t *output);
+void pqk_conv2d_lanes_m7_short_u5(const pqk_lane_stream_t *layer, const uint32_t *input,
+                                  uint32_t *output);
+void pqk_conv2d_lanes_m7_short_u6(const pqk_lane_stream_t *layer, const uint32_t *input,
+                                  uint32_t *output);
+void pqk_conv2d_lanes_m7_short_u7(const pqk_lane_stream_t *layer, const uint32_t *input,
+                                  uint32_t *output);
+void pqk_conv2d_lanes_m7_short_u8(const pqk_lane_stream_t *layer, const uint32_t *input,
+                                  uint32_t *output);
+
+/* The same from a stream of 16-bit numbers, in which equal weights stand once: for each output
+ * channel offset + bias; groups; 0x900; offset; lower half of the multiplier; upper half. A group
+ * is count << 8 | weight & 255, -128 <= weight <= 127, and the places of `count` taps, in bytes
+ * from `input` to the tap of the first output. The first group's count leaves out its first place,
+ * so that there is at least one; no count is above 8. */
+void pqk_conv2d_grouped_lanes_u4(const pqk_lane_stream_t *layer, const uint32_t *input,
+                                 uint32_t *output);
+void pqk_conv2d_grouped_lanes_u5(const pqk_lane_stream_t *layer, const uint32_t *input,
+                                 uint32_t *output);
+void pqk_conv2d_grouped_lanes_u6(const pqk_lane_stream_t *layer, const uint32_t *input,
+                                 uint32_t *output);
+void pqk_conv2d_grouped_lanes_u7(const pqk_lane_stream_t *layer, const uint32_t *input,
+                                 uint32_t *output);
+void pqk_conv2d_grouped_lanes_u8(const pqk_lane_stream_t *layer, const uint32_t *input,
+                                 uint32_t *output);
 
 /* The same for cores with no more than ARMv6-M, tiles of 7 words. The stream has for each output
  * channel: the sums' start, bias in both lanes, as one number; entries; requantisation. For every
@@ -288,7 +383,8 @@ void pqk_sum_wide_lanes(const pqk_sum_lanes_t *layer, const uint32_t *input, int
 
 /* Lanes from planes. Word (l, j) of the plane of phase (py, px) of a channel becomes
  * x[l * stride_y + py - top, j * stride_x + px - left] plus the element rows * stride_y below it
- * times 2^shift, with 0 for what lies outside of x. u8 and s8 name the planes' type. */
+ * times 2^16 (wide lanes: 2^23), with 0 for what lies outside of x. u8 and s8 name the planes'
+ * type. */
 typedef struct {
     pqk_planes_t input;
     uint8_t stride_y;
@@ -299,11 +395,12 @@ typedef struct {
     uint16_t row;
     uint16_t rows;
     uint32_t plane;
-    uint8_t shift;
 } pqk_pack_lanes_t;
 
 void pqk_pack_lanes_u8(const pqk_pack_lanes_t *layer, const uint8_t *input, uint32_t *output);
 void pqk_pack_lanes_s8(const pqk_pack_lanes_t *layer, const uint8_t *input, uint32_t *output);
+void pqk_pack_wide_lanes_u8(const pqk_pack_lanes_t *layer, const uint8_t *input, uint32_t *output);
+void pqk_pack_wide_lanes_s8(const pqk_pack_lanes_t *layer, const uint8_t *input, uint32_t *output);
 
 /* Planes from lanes with any distance; elements 0 .. 255. */
 typedef struct {

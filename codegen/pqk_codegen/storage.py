@@ -115,7 +115,7 @@ class _Forms:
         return groups
 
     def _shared_halos(self) -> dict[object, Halo]:
-        """One halo for all lanes that lie alike: the widest that one of their readers wants."""
+        """One halo for all tensors that lie alike: the widest that one of their readers wants."""
         halos: dict[object, Halo] = {}
         for name, forms in self.wanted.items():
             for form in (*forms, self.stored[name]):
@@ -124,7 +124,7 @@ class _Forms:
         return halos
 
     def _geometry(self, tensor: str, form: Form) -> object:
-        if form.kind == "lanes" and not form.owner:
+        if form.kind in ("lanes", "planes") and not form.owner:
             return form.key, self._groups[tensor]
         return form.key, tensor
 

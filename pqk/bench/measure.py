@@ -12,7 +12,7 @@ from pqk import boards, firmware, runners
 from pqk.bench.cases import Case
 from pqk.bench.networks import random_inputs
 from pqk.boards import Board
-from pqk.build import MODELLED, Compiled, compile_network
+from pqk.build import Compiled, compile_network
 from pqk.evaluate import Clips, Evaluation, Unit, evaluate
 from pqk.project import BuildConfig
 
@@ -82,7 +82,7 @@ def _row(case: Case, board: Board, compiled: Compiled, inputs: int, measured: Ro
         "sparsity": case.sparsity,
         "weight_bits": case.bits,
         "instructions": measured["instructions"],
-        "modelled_cycles": round(plan.cost.cycles) if board.cpu in MODELLED else None,
+        "modelled_cycles": round(plan.cost.cycles) if board.modelled else None,
         "flash": firmware.flash_of(linker_map, GENERATED),
         "ram": plan.arena,
         "exact": measured["exact"],

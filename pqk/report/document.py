@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from pqk.project import Project
-from pqk.report import counts
+from pqk.report import counts, kernels
 from pqk.report.measured import measured
 from pqk.report.records import Record
 
@@ -16,7 +16,10 @@ EMULATED_UNIT = "emulated instructions"
 
 @dataclass(frozen=True)
 class BoardFacts:
-    """What the report says about a board. `flash` and `ram` are its sizes in bytes."""
+    """What the report says about a board. `flash` and `ram` are its sizes in bytes.
+
+    `modelled` tells whether modelled cycles say something about its core.
+    """
 
     name: str
     title: str
@@ -25,6 +28,7 @@ class BoardFacts:
     status: str
     flash: int
     ram: int
+    modelled: bool
 
 
 @dataclass(frozen=True)
@@ -60,10 +64,11 @@ def assemble(
     answers = _answers(evaluated, len(project.classes))
     accuracy = _accuracy(trained, recorded, answers)
     matrix = counts.confusion_matrix(answers.labels, answers.device, len(project.classes))
+    layers = _layers(built, evaluated, board)
     report = {
         "schema": SCHEMA,
         "project": {"name": project.name, "classes": list(project.classes)},
-        "board": {key: value for key, value in asdict(board).items() if key not in ("flash", "ram")},
+        "board": {key: value for key, value in asdict(board).items() if key not in ("flash", "ram", "modelled")},
         "build": {key: built.text(key) for key in ("id", "compiler", "tool")},
         "model": _model(built.table("model")),
         "data": _data(recorded),
@@ -72,7 +77,8 @@ def assemble(
         "parity": _parity(trained, evaluated, recorded, answers),
         "cost": _cost(evaluated, board),
         "memory": _memory(built.table("memory"), evaluated, board),
-        "layers": _layers(built, evaluated),
+        "layers": layers,
+        "kernels": kernels.summary(layers),
         "confusion": matrix,
         "per_class": _per_class(project.classes, matrix),
         "history": _history(trained.table("history")),
@@ -186,7 +192,7 @@ def _memory(memory: Record, evaluated: Record, board: BoardFacts) -> dict[str, A
     return {"flash": flash, "ram": ram, "board": {"flash": board.flash, "ram": board.ram}}
 
 
-def _layers(built: Record, evaluated: Record) -> list[dict[str, Any]]:
+def _layers(built: Record, evaluated: Record, board: BoardFacts) -> list[dict[str, Any]]:
     layers, costs = built.tables("layers"), evaluated.numbers("layers")
     if len(layers) != len(costs):
         raise evaluated.fail(f"it has {len(costs)} layers, and the build has {len(layers)}")
@@ -195,6 +201,7 @@ def _layers(built: Record, evaluated: Record) -> list[dict[str, Any]]:
         {key: layer.text(key) for key in ("name", "op", "kernel")}
         | {key: layer.whole(key) for key in whole}
         | {"instructions": _plain(cost)}
+        | kernels.facts(layer, cost, emulated=board.emulated, modelled=board.modelled)
         for layer, cost in zip(layers, costs, strict=True)
     ]
 

@@ -8,7 +8,7 @@ def measured(report: dict[str, Any]) -> list[dict[str, str]]:
 
     `key` is where the figure stands in report.json.
     """
-    entries = [*_accuracies(report), *_costs(report), *_memory(), _training()]
+    entries = [*_accuracies(report), *_costs(report), *_kernels(report), *_memory(), _training()]
     return [{"figure": figure, "key": key, "how": how} for figure, key, how in entries]
 
 
@@ -81,6 +81,50 @@ def _costs(report: dict[str, Any]) -> list[tuple[str, str, str]]:
             "with a weight that is zero.",
         ),
     ]
+
+
+def _kernels(report: dict[str, Any]) -> list[tuple[str, str, str]]:
+    entries = [
+        ("Plain C", "layers[].plain, kernels.plain_total", _plain(report)),
+        (
+            "Gain over plain C",
+            "layers[].gain, kernels.gain",
+            "Cost in plain C divided by what was measured here. In the total, plain C counts every operation, and the "
+            "measurement also the conversions between memory layouts, which plain C does without.",
+        ),
+        (
+            "Lane use",
+            "layers[].lanes",
+            "Computed exactly from weights, biases and the largest activation, not measured: the share of the 16 bits "
+            "of half a register that the sums of a convolution's widest channel can take. Channels beyond that need "
+            "wider, slower lanes.",
+        ),
+    ]
+    if report["kernels"]["modelled_cycles"] is not None:
+        entries.append(
+            (
+                "Modelled cycles",
+                "layers[].modelled_cycles, kernels.modelled_cycles",
+                "A model, not a measurement: the instructions of the chosen kernels with the timings of Arm's "
+                "reference manual for the Cortex-M4 and the flash's wait states. No chip has confirmed it.",
+            )
+        )
+    return entries
+
+
+def _plain(report: dict[str, Any]) -> str:
+    flags = [layer["plain"]["measured"] for layer in report["layers"] if layer["plain"]]
+    measured = (
+        "Every operation's cheapest plain-C kernel, built into firmware of the same network and run by "
+        "pqk-mcu tune on this device: the same timer, the median over a few random inputs."
+    )
+    estimated = (
+        "The generator's estimate, in instructions, of every operation's cheapest plain-C kernel; nothing was run for "
+        "it. pqk-mcu tune measures it."
+    )
+    if all(flags):
+        return measured
+    return f"{sum(flags)} of {len(flags)} operations: {measured} The others: {estimated}" if any(flags) else estimated
 
 
 def _memory() -> list[tuple[str, str, str]]:

@@ -36,6 +36,7 @@ def render(report: dict[str, Any]) -> str:
         "size": text.size,
         "short": text.short_count,
         "duration": text.duration,
+        "times": text.times,
         "visible": text.visible,
     }
     pictures = {name: Markup(picture) for name, picture in _pictures(report).items()}
@@ -48,6 +49,7 @@ def render(report: dict[str, Any]) -> str:
         "parity": _parity(report),
         "worst": _worst(report),
         "layers": _layers(report),
+        "gain": _gain(report),
         "memories": _memories(report),
         "epochs": _epochs(report),
     }
@@ -77,11 +79,24 @@ def _headline(report: dict[str, Any]) -> str:
 
 def _lead(report: dict[str, Any]) -> str:
     cost, memory, model = report["cost"], report["memory"], report["model"]
+    gain, known = report["kernels"]["gain"], "" if report["kernels"]["plain_measured"] else "an estimated "
+    compared = f" ({known}{text.times(gain)} as many in plain C)" if gain else ""
     return (
-        f"{text.short_count(cost['per_inference']['median'])} {cost['kind']} per inference, "
+        f"{text.short_count(cost['per_inference']['median'])} {cost['kind']} per inference{compared}, "
         f"{text.size(memory['flash']['total'])} of flash, {text.size(memory['ram']['total'])} of RAM. "
         f"{model['arch'].replace('-', NO_BREAK_HYPHEN)} with {text.percent(model['sparsity'])} of its "
         f"{text.count(model['weights'])} weights zero and the rest in {model['weight_bits']} bits each."
+    )
+
+
+def _gain(report: dict[str, Any]) -> str:
+    """What the kernels bring in all."""
+    kernels, kind = report["kernels"], report["cost"]["kind"]
+    if kernels["gain"] is None:
+        return f"What plain C costs in {kind} is not known for every layer."
+    return (
+        f"The best plain-C kernels take {text.times(kernels['gain'])} as many {kind} for all layers: "
+        f"{text.count(kernels['plain_total'])} instead of {text.count(kernels['total'])}."
     )
 
 
@@ -158,9 +173,15 @@ def _layers(report: dict[str, Any]) -> dict[str, Any]:
     return {
         "rows": rows,
         "sums": {key: sum(layer[key] for layer in layers) for key in keys},
+        "plain": _how_plain_is_known(layers),
         "largest": max((row["share"] for row in rows), default=1.0) or 1.0,
         "kind": report["cost"]["kind"].capitalize(),
     }
+
+
+def _how_plain_is_known(layers: list[dict[str, Any]]) -> str:
+    flags = {layer["plain"]["measured"] for layer in layers if layer["plain"]}
+    return "partly measured" if len(flags) == 2 else "measured" if True in flags else "estimated"
 
 
 def _parts(report: dict[str, Any]) -> dict[str, list[figures.Part]]:

@@ -27,6 +27,13 @@ class Record:
             self._wrong(key, value, "a text")
         return value
 
+    def flag(self, key: str) -> bool:
+        """True or false."""
+        value = self._value(key)
+        if not isinstance(value, bool):
+            self._wrong(key, value, "true or false")
+        return value
+
     def whole(self, key: str) -> int:
         """A count: an integer, 0 or more."""
         return self._whole(key, self._value(key))
@@ -48,6 +55,10 @@ class Record:
         if not isinstance(value, Mapping):
             self._wrong(key, value, "a table")
         return Record(f"{self.name}: {key}", self.command, value)
+
+    def optional_table(self, key: str) -> "Record | None":
+        """A table inside this one, or None where there is none."""
+        return self.table(key) if key in self.values else None
 
     def tables(self, key: str) -> list["Record"]:
         """A list of tables."""

@@ -20,6 +20,12 @@ def count(value: float) -> str:
     return f"{value:,.0f}" if value == int(value) else f"{value:,.1f}"
 
 
+def times(ratio: float) -> str:
+    """8.71 -> "8.7 ×"; small ratios keep three digits, large ones none behind the point."""
+    digits = 0 if ratio >= 99.95 else 1 if ratio >= 0.995 else 2
+    return f"{ratio:,.{digits}f}{THIN}×"
+
+
 def short_count(value: float) -> str:
     """3214567 -> "3.21 M", for headlines; below 10,000 the whole number."""
     for least, unit_size, unit in ((999.5e6, 1e9, "G"), (999.5e3, 1e6, "M"), (1e4, 1e3, "k")):

@@ -58,9 +58,9 @@ def compare(case: Case, output: bytes) -> list[str]:
             damaged = int.from_bytes(output[place : place + 4], "little")
             written = np.frombuffer(output, np.uint8, len(expected), place + 4)
             place += 4 + len(expected)
-            wrong = np.flatnonzero(written != expected)
+            layout = case.program.layouts[name]
+            wrong = np.flatnonzero((written ^ expected) & battery.meaning(layout))
             if damaged or len(wrong):
-                layout = case.program.layouts[name]
                 return [
                     f"{case.name}: clip {clip}: {kernel} wrote {len(wrong)} bytes of {name} wrongly, from"
                     f" {wrong[:1]} on, and changed {damaged} bytes elsewhere; {layout}"

@@ -52,7 +52,7 @@ SIZES: dict[str, Callable[[Generator], tuple[int, int]]] = {
     "random": lambda rng: (_whole(rng, 2, 14), _whole(rng, 2, 18)),
     "odd sizes": lambda rng: (2 * _whole(rng, 1, 6) + 1, 2 * _whole(rng, 1, 8) + 1),
     "few rows": lambda rng: (_whole(rng, 1, 3), _whole(rng, 4, 30)),
-    "few columns": lambda rng: (_whole(rng, 4, 30), _whole(rng, 1, 3)),
+    "few columns": lambda rng: (_whole(rng, 4, 30), _whole(rng, 1, 5)),
 }
 """Cases that are about height and width; all others draw them at random."""
 
@@ -88,18 +88,41 @@ def _extreme_weights(rng: Generator, op: Convolution, source: Tensor) -> Convolu
 
 
 def _extreme_bias(rng: Generator, op: Convolution, source: Tensor) -> Convolution:
-    """Biases with which the largest or smallest sum just reaches, or just exceeds, a power of two."""
+    """Biases with which a channel's largest or smallest sum is about a power of two, or the largest just above zero."""
     rows = op.weights.astype(np.int64).reshape(len(op.weights), -1)
     positive, negative = (np.maximum(sign * rows, 0).sum(axis=1) for sign in (1, -1))
-    high = positive * source.maximum + negative * -source.minimum
+    most, least = source.maximum, -source.minimum
+    rise, fall = positive * most + negative * least, negative * most + positive * least
     limit = 2 ** _pick(rng, 14, 15, 16, 21, 22, 28, 31) - _whole(rng, 0, 2)
-    bias = limit - high if rng.random() < 0.5 else high - limit
+    ways = np.stack([limit - rise, fall - limit, rng.integers(1, 300, len(rise)) - rise])
+    bias = ways[rng.integers(0, 3, len(rise)), np.arange(len(rise))]
     return replace(op, bias=bias.clip(-(2**31), 2**31 - 1).astype(np.int32))
+
+
+def _full_lanes(rng: Generator, op: Convolution, source: Tensor) -> Convolution:
+    """Channels that keep so many weights as 16 bits can take, most of their range below zero."""
+    rows = op.weights.astype(np.int64).reshape(len(op.weights), -1)
+    span, room = source.maximum - source.minimum, 2**16 - 1
+    order = rng.permuted(np.broadcast_to(np.arange(rows.shape[1]), rows.shape), axis=1)
+    taken = np.take_along_axis(np.abs(rows), order, axis=1).cumsum(axis=1) * span <= room
+    kept = np.zeros_like(rows)
+    np.put_along_axis(kept, order, np.where(taken, np.take_along_axis(rows, order, axis=1), 0), axis=1)
+    positive, negative = (np.maximum(sign * kept, 0).sum(axis=1) for sign in (1, -1))
+    rise = positive * source.maximum - negative * source.minimum
+    weights = kept.reshape(op.weights.shape).astype(np.int8)
+    return replace(op, weights=weights, bias=(rng.integers(1, 2**14, len(rise)) - rise).astype(np.int32))
 
 
 def _small_shift(rng: Generator, op: Convolution, source: Tensor) -> Convolution:
     del source
     return replace(op, shift=_whole(rng, 24, 31))
+
+
+def _ties(rng: Generator, op: Convolution, source: Tensor) -> Convolution:
+    """Factors that are powers of two, so that many results lie exactly between two integers."""
+    del source
+    exponents = op.shift - rng.integers(2, 8, len(op.multiplier))
+    return replace(op, multiplier=(2**exponents).astype(np.int32))
 
 
 EDITS: dict[str, Callable[[Generator, Convolution, Tensor], Convolution]] = {
@@ -108,7 +131,9 @@ EDITS: dict[str, Callable[[Generator, Convolution, Tensor], Convolution]] = {
     "single nonzero": _single_nonzero,
     "extreme weights": _extreme_weights,
     "extreme bias": _extreme_bias,
+    "full lanes": _full_lanes,
     "small shift": _small_shift,
+    "ties": _ties,
 }
 """Cases that are about a convolution's numbers."""
 
@@ -314,6 +339,11 @@ def _inputs(rng: Generator, network: Network) -> Array:
 def _is_telling(name: str, op: Op, network: Network, values: Mapping[str, Array]) -> bool:
     """Whether a wrong kernel would show: most cases must not have the same output everywhere."""
     output = values[op.output]
+    if isinstance(op, Convolution) and name == "full lanes":
+        source = network.tensors[op.inputs[0]]
+        reach = np.abs(op.weights.astype(int)).reshape(len(op.weights), -1).sum(axis=1)
+        if reach.max() * (source.maximum - source.minimum) < 0.7 * 2**16:
+            return False
     if name == "saturation" and not isinstance(op, SumPool):
         return bool(output.max() == network.tensors[op.output].maximum)
     return name in ("zero channels", "extreme bias") or len(np.unique(output)) > 1
@@ -345,6 +375,20 @@ def encode(layout: Layout, values: Array) -> Array:
     if isinstance(layout, Vector):
         return np.ascontiguousarray(values.astype("<i4")).view(np.uint8).reshape(len(values), -1)
     return _lanes(layout, values) if isinstance(layout, Lanes) else _planes(layout, values)
+
+
+def meaning(layout: Layout) -> Array:
+    """uint8 [bytes]: which bits of a buffer mean something; lanes that are not surrounded hold anything outside."""
+    if not isinstance(layout, Lanes) or layout.surrounded:
+        return np.full(layout.size, 0xFF, np.uint8)
+    low = 2**layout.shift - 1
+    plane = np.zeros((layout.lines, layout.row), np.uint32)
+    lines = plane[layout.top : layout.top + layout.rows, layout.left : layout.left + layout.width]
+    lines[:] = low
+    lines[: layout.height - layout.rows] = 2**32 - 1
+    buffer = np.zeros((layout.channels, layout.plane), np.uint32)
+    buffer[:, : plane.size] = plane.ravel()
+    return buffer.astype("<u4").view(np.uint8).ravel()
 
 
 def _planes(layout: Planes, values: Array) -> Array:

@@ -15,10 +15,21 @@ BOARD = BoardFacts(
     status="runs in CI (QEMU)",
     flash=4 << 20,
     ram=4 << 20,
+    modelled=True,
 )
 WORDS = ("down", "go", "left", "no", "right", "stop", "up", "yes")
 CONV = 3249
-CPU_PER_MAC = 7
+LANES_PER_MAC = 1
+PLAIN_PER_MAC = 9
+
+
+PLAIN = {
+    "conv2d": "conv2d_sparse4",
+    "add": "add_planes",
+    "sum_pool": "sum_planes",
+    "fully_connected": "fully_connected_dense",
+}
+"""The plain-C kernel of each kind of operation."""
 
 
 def project(words: tuple[str, ...] = WORDS, root: Path = Path("/nowhere/demo")) -> Project:
@@ -44,7 +55,7 @@ def records(seed: int, words: tuple[str, ...] = WORDS, clips: int = 913) -> dict
 def _evaluation(chance: random.Random, classes: int, clips: int) -> dict[str, Any]:
     labels = [index % classes for index in range(clips)]
     answers = [_answer(chance, label, classes) for label in labels]
-    costs = [layer["nonzero_macs"] * CPU_PER_MAC + 900 for layer in _layers()]
+    costs = [layer["estimate"]["instructions"] + 50 for layer in _layers()]
     return {
         "schema": 1,
         "build_id": "5f0c2a9be81d4437",
@@ -108,12 +119,15 @@ def _epoch(chance: random.Random, epoch: int, final: float) -> dict[str, Any]:
 
 
 def _layers() -> list[dict[str, Any]]:
-    layers = [_layer("conv0", "conv2d", "conv2d_sparse", 171, 74, 101 * 40)]
+    """Of a build that chose lanes wherever there are kernels for them, except in conv6."""
+    layers = [_layer("input_lanes", "convert", "pack_lanes", 0, 0, 0)]
+    layers.append(_layer("conv0", "conv2d", "conv2d_pool_straight", 171, 74, 101 * 40))
     for index in range(1, 7):
-        layers.append(_layer(f"conv{index}", "conv2d", "conv2d_sparse", CONV, 400 - 41 * index, 25 * 13))
+        kernel = "conv2d_sparse4" if index == 6 else "conv2d_lanes"
+        layers.append(_layer(f"conv{index}", "conv2d", kernel, CONV, 400 - 41 * index, 25 * 13))
         if index % 2 == 0:
-            layers.append(_layer(f"add{index}", "add", "add_planes", 0, 0, 0))
-    layers.append(_layer("mean", "sum_pool", "sum_planes", 0, 0, 0))
+            layers.append(_layer(f"add{index}", "add", "add_lanes", 0, 0, 0))
+    layers.append(_layer("mean", "sum_pool", "sum_lanes", 0, 0, 0))
     layers.append(_layer("classifier", "fully_connected", "fully_connected_dense", 190, 180, 1))
     return layers
 
@@ -128,7 +142,21 @@ def _layer(name: str, op: str, kernel: str, weights: int, nonzeros: int, positio
         "nonzeros": nonzeros,
         "weights": weights,
         "flash": nonzeros * 2 + (152 if weights else 0),
+        **_kernel_facts(op, kernel, nonzeros * positions),
     }
+
+
+def _kernel_facts(op: str, kernel: str, nonzero_macs: int) -> dict[str, Any]:
+    """As `pqk.choices.facts` makes them, plain C estimated."""
+    plain, cost = PLAIN.get(op), nonzero_macs * PLAIN_PER_MAC + 2900
+    instructions = cost if kernel == plain else nonzero_macs * LANES_PER_MAC + 850
+    facts: dict[str, Any] = {"estimate": {"instructions": instructions, "cycles": instructions * 5 // 4}}
+    if plain:
+        facts |= {"in_plain_c": kernel == plain, "plain": {"kernel": plain, "cost": cost, "measured": False}}
+    if op == "conv2d":
+        beyond = 2 if kernel == plain else 0
+        facts["lanes"] = {"used": 1.31 if beyond else 0.7421, "beyond": beyond, "spare_bits": 0}
+    return facts
 
 
 def _build(chance: random.Random) -> dict[str, Any]:

@@ -40,7 +40,15 @@ ISSUE_KEYS: dict[str, Any] = {
     },
     "layers": [
         {"name": str, "op": str, "kernel": str, "macs": int, "nonzeros": int, "flash": int, "instructions": Number}
+        | {"in_plain_c": bool, "modelled_cycles": int}
     ],
+    "kernels": {
+        "total": Number,
+        "plain_total": int,
+        "plain_measured": bool,
+        "gain": float,
+        "modelled_cycles": int,
+    },
 }
 
 
@@ -88,6 +96,80 @@ def test_values_are_the_recorded_ones(inputs: dict[str, Any]) -> None:
     assert report["training"]["seconds"]["pqk"] == pytest.approx(seconds)
     assert len(report["measured"]) >= 10
     assert all(set(entry) == {"figure", "key", "how"} and all(entry.values()) for entry in report["measured"])
+
+
+def test_every_layer_stands_beside_plain_c(inputs: dict[str, Any]) -> None:
+    report = assemble(**inputs)
+    for layer, recorded in zip(report["layers"], inputs["build"]["layers"], strict=True):
+        assert layer["plain"] == recorded.get("plain")
+        assert layer["lanes"] == recorded.get("lanes")
+        assert layer["modelled_cycles"] == recorded["estimate"]["cycles"]
+        if layer["op"] == "convert":
+            assert (layer["gain"], layer["in_plain_c"]) == (None, False)
+        else:
+            assert layer["gain"] == recorded["plain"]["cost"] / layer["instructions"]
+            assert layer["in_plain_c"] == (layer["kernel"] == layer["plain"]["kernel"])
+    assert {layer["op"] for layer in report["layers"]} >= {"convert", "conv2d", "add"}
+
+
+def test_the_total_of_the_measurement_has_conversions_and_that_of_plain_c_has_none(inputs: dict[str, Any]) -> None:
+    report = assemble(**inputs)
+    costs, layers = inputs["evaluation"]["layers"], inputs["build"]["layers"]
+    conversions = [cost for cost, layer in zip(costs, layers, strict=True) if layer["op"] == "convert"]
+    assert sum(conversions) > 0
+    plain = sum(layer["plain"]["cost"] for layer in layers if layer["op"] != "convert")
+    assert report["kernels"] == {
+        "total": sum(costs),
+        "plain_total": plain,
+        "plain_measured": False,
+        "gain": plain / sum(costs),
+        "modelled_cycles": sum(layer["estimate"]["cycles"] for layer in layers),
+    }
+
+
+def measure_plain(inputs: dict[str, Any], *, only: int | None = None) -> None:
+    """Mark plain C as measured, in all layers or so many of them."""
+    for layer in [layer for layer in inputs["build"]["layers"] if "plain" in layer][:only]:
+        layer["plain"]["measured"] = True
+
+
+def test_plain_c_is_called_measured_only_where_every_layer_was(inputs: dict[str, Any]) -> None:
+    measure_plain(inputs, only=3)
+    assert assemble(**inputs)["kernels"]["plain_measured"] is False
+    measure_plain(inputs)
+    assert assemble(**inputs)["kernels"]["plain_measured"] is True
+
+
+def test_it_is_said_how_plain_c_is_known(inputs: dict[str, Any]) -> None:
+    def how(figure: str) -> str:
+        return next(entry["how"] for entry in assemble(**inputs)["measured"] if entry["figure"] == figure)
+
+    assert "estimate" in how("Plain C")
+    measure_plain(inputs, only=3)
+    assert how("Plain C").startswith("3 of 12 operations: ")
+    measure_plain(inputs)
+    assert "estimate" not in how("Plain C")
+    assert "tune on this device" in how("Plain C")
+    assert "not a measurement" in how("Modelled cycles")
+
+
+def test_cores_without_a_model_get_no_cycles(inputs: dict[str, Any]) -> None:
+    inputs["board"] = replace(BOARD, cpu="cortex-m7", modelled=False)
+    report = assemble(**inputs)
+    assert {layer["modelled_cycles"] for layer in report["layers"]} == {None}
+    assert report["kernels"]["modelled_cycles"] is None
+    assert "Modelled cycles" not in [entry["figure"] for entry in report["measured"]]
+
+
+def test_a_timer_s_cycles_are_not_compared_with_estimated_instructions(inputs: dict[str, Any]) -> None:
+    inputs["board"] = replace(BOARD, emulated=False, name="nucleo", title="Nucleo L4R5ZI")
+    inputs["evaluation"]["unit"] = "cycles"
+    measure_plain(inputs, only=3)
+    report = assemble(**inputs)
+    assert [layer["gain"] is not None for layer in report["layers"] if layer["plain"]] == [True] * 3 + [False] * 9
+    assert (report["kernels"]["gain"], report["kernels"]["plain_total"]) == (None, None)
+    measure_plain(inputs)
+    assert assemble(**inputs)["kernels"]["gain"] > 1
 
 
 def test_accuracy_parity_and_confusion_follow_from_the_answers(inputs: dict[str, Any]) -> None:
@@ -144,6 +226,14 @@ REQUIRED = [
     ("build", "compiler"),
     ("build", "model", "nonzero_macs"),
     ("build", "layers", 2, "kernel"),
+    ("build", "layers", 2, "in_plain_c"),
+    ("build", "layers", 0, "estimate"),
+    ("build", "layers", 2, "estimate", "cycles"),
+    ("build", "layers", 4, "plain"),
+    ("build", "layers", 4, "plain", "cost"),
+    ("build", "layers", 4, "plain", "measured"),
+    ("build", "layers", 2, "lanes", "used"),
+    ("build", "layers", 2, "lanes", "beyond"),
     ("build", "memory", "flash", "code"),
     ("build", "memory", "ram", "stack"),
     ("evaluation", "build_id"),

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -108,10 +109,45 @@ def test_shows_the_measured_figures(source: str) -> None:
     for layer in report["layers"]:
         assert layer["name"] in text
         assert f"{layer['instructions']:,}" in text
+        assert layer["kernel"] in text
+        assert layer["plain"] is None or f"{layer['plain']['cost']:,}" in text
     for entry in report["measured"]:
         assert entry["how"] in text
     assert "1 file skipped" in text
     assert "0a2b400e_nohash_3.wav" in text
+
+
+def test_says_what_the_kernels_bring_and_how_that_is_known() -> None:
+    inputs = records(3)
+    kernels = assemble(**inputs)["kernels"]
+    text = Page(render(assemble(**inputs))).text.replace("\u202f", " ")
+    assert kernels["gain"] > 2
+    assert (
+        f"The best plain-C kernels take {kernels['gain']:.1f} × as many emulated instructions for all layers: "
+        f"{kernels['plain_total']:,} instead of {kernels['total']:,}. Plain C is estimated"
+    ) in text
+    assert f"(an estimated {kernels['gain']:.1f} × as many in plain C)" in text
+    assert f"not measured: {kernels['modelled_cycles']:,}." in text
+    own = [layer for layer in inputs["build"]["layers"] if layer.get("in_plain_c")]
+    assert [text.count(f"{layer['name']}{layer['kernel']}plain C") for layer in own] == [1, 1]
+    operations = [layer for layer in inputs["build"]["layers"] if layer["op"] != "convert"]
+    operations[0]["plain"]["measured"] = True
+    assert "estimated where it was not measured" in Page(render(assemble(**inputs))).text
+    for layer in operations:
+        layer["plain"]["measured"] = True
+    text = Page(render(assemble(**inputs))).text
+    assert "Plain C was measured on this device by pqk-mcu tune." in text
+    assert "estimated" not in text
+
+
+def test_without_a_comparison_and_without_a_model_the_page_names_no_number() -> None:
+    inputs = records(3)
+    inputs["board"] = replace(inputs["board"], emulated=False, modelled=False)
+    inputs["evaluation"]["unit"] = "cycles"
+    text = Page(render(assemble(**inputs))).text
+    assert "What plain C costs in cycles is not known for every layer." in text
+    assert "×" not in text
+    assert "odelled" not in text
 
 
 def test_a_difference_is_said_plainly() -> None:

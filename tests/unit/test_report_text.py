@@ -22,6 +22,14 @@ def test_short_count(value: float, written: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("ratio", "written"),
+    [(8.71, "8.7 ×"), (123.4, "123 ×"), (99.96, "100 ×"), (1.0, "1.0 ×"), (0.993, "0.99 ×"), (4321.0, "4,321 ×")],
+)
+def test_times(ratio: float, written: str) -> None:
+    assert text.times(ratio).replace(text.THIN, " ") == written
+
+
+@pytest.mark.parametrize(
     ("value", "written"),
     [(512, "512 bytes"), (1024, "1 KiB"), (42189, "41.2 KiB"), (4 << 20, "4 MiB"), (131072, "128 KiB")],
 )

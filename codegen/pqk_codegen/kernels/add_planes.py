@@ -9,6 +9,7 @@ class AddPlanes(Kernel):
     """Element by element."""
 
     plain = True
+    aligned = False
     name = "add_planes"
 
     def supports(self, node: Node) -> bool:

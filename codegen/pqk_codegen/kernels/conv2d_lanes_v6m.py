@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from pqk_codegen.kernels.base import V6M_CORES
-from pqk_codegen.kernels.lane_stream import LaneStream
+from pqk_codegen.kernels.lane_stream import EntryStream
 from pqk_codegen.kernels.lanes import LANE, Channel
 from pqk_codegen.kernels.scaling import Scaling, short_scaling
 
@@ -86,14 +86,14 @@ def _channel_listing(constants: str, requantize: str) -> str:
     return f"{START}{ENTRY}str r0, [sp, #16]\nldr r0, [sp]\nldr r2, [pc, #400]\n{constants}\n{words}{END}"
 
 
-class Conv2dLanesV6m(LaneStream):
+class Conv2dLanesV6m(EntryStream):
     """Three instructions for two multiply-accumulates; requantisation by one multiplication, where that is exact."""
 
     name = "conv2d_lanes_v6m"
     cores = V6M_CORES
     lane = LANE
     tile = 7
-    code = 620
+    code = 900
     entry_listing = ENTRY
     channel_listing = _channel_listing("ldmia r0!, {r1, r4, r5}", SHORT)
 
@@ -106,14 +106,14 @@ class Conv2dLanesV6m(LaneStream):
         return [_start(channel), *entries, scaling.shift, scaling.multiplier, scaling.rounding]
 
 
-class Conv2dLanesV6mLong(LaneStream):
+class Conv2dLanesV6mLong(EntryStream):
     """The same with two multiplications, which are always exact."""
 
     name = "conv2d_lanes_v6m_long"
     cores = V6M_CORES
     lane = LANE
     tile = 7
-    code = 720
+    code = 1000
     entry_listing = ENTRY
     channel_listing = _channel_listing("ldmia r0!, {r4, r5}\nmovs r1, #1\nlsls r1, r1, #15", LONG)
 

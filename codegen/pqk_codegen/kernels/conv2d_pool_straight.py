@@ -5,10 +5,11 @@ window's sum. The two lanes of a word are positions of two output rows half a te
 """
 
 from collections.abc import Iterator, Sequence
+from typing import ClassVar
 
 import numpy as np
 
-from pqk_codegen.kernels.base import DSP_CORES, Form, Invocation, Kernel, Node, Site
+from pqk_codegen.kernels.base import BURST_CORES, DSP_CORES, Form, Invocation, Kernel, Node, Site
 from pqk_codegen.kernels.geometry import compiled, conv2d_of
 from pqk_codegen.kernels.lanes import (
     LANE,
@@ -33,6 +34,7 @@ from pqk_codegen.kernels.straight import (
     NextPlane,
     Rectify,
     RectifyWord,
+    Repeat,
     Requantize,
     RequantizePair,
     Store,
@@ -53,10 +55,13 @@ class Conv2dPoolStraight(Kernel):
     """Stride 1, windows up to three columns wide."""
 
     name = "conv2d_pool_straight"
+    cores: ClassVar[tuple[str, ...]] = BURST_CORES
+    looped: ClassVar[bool] = False
+    """Whether the code of a window's row is there once, in a loop, rather than once for every row."""
 
     def supports(self, node: Node) -> bool:
         op = node.op
-        if not isinstance(op, Conv2d) or node.core not in DSP_CORES or activation_bits(node.output) is None:
+        if not isinstance(op, Conv2d) or node.core not in self.cores or activation_bits(node.output) is None:
             return False
         if op.stride != (1, 1) or not 2 <= op.pool[1] <= WIDEST_POOL or node.output.shape[2] < _windows(op):
             return False
@@ -89,7 +94,7 @@ class Conv2dPoolStraight(Kernel):
     def resolve(self, site: Site) -> Invocation:
         op = conv2d_of(site)
         source, output = (lanes_of(site.layouts[tensor.name]) for tensor in (site.inputs[0], site.output))
-        code = list(_tile(site, op, source, output))
+        code = list(_tile(site, op, source, output, self.looped))
         windows = _windows(op)
         tiles = output.rows * -(-output.width // windows)
         name = f"pqk_{op.name}_tile"
@@ -121,11 +126,19 @@ def _windows(op: Convolution) -> int:
     return len(SUMS) // op.pool[1]
 
 
-def _tile(site: Site, op: Convolution, source: Lanes, output: Lanes) -> Iterator[Instruction]:
+class Conv2dPoolLooped(Conv2dPoolStraight):
+    """The same with a loop over the rows of a window: a fraction of the code, and slower."""
+
+    name = "conv2d_pool_looped"
+    cores = DSP_CORES
+    looped = True
+
+
+def _tile(site: Site, op: Convolution, source: Lanes, output: Lanes, looped: bool) -> Iterator[Instruction]:
     offsets = 4 * channel_offsets(op, source)
     bits = activation_bits(site.output)
     assert bits is not None
-    printer = _Channel(op.pool, 4 * source.row, bits, output.shift)
+    printer = _Channel(op.pool, 4 * source.row, bits, output.shift, looped)
     for channel, places in zip(channels(op, site.inputs[0], site.output.maximum), offsets, strict=True):
         taps = [(int(channel.weights[tap]), int(places[tap])) for tap in np.flatnonzero(channel.weights)]
         yield from printer.code(channel, taps)
@@ -135,8 +148,8 @@ def _tile(site: Site, op: Convolution, source: Lanes, output: Lanes) -> Iterator
 class _Channel:
     """Code of one output channel in a tile."""
 
-    def __init__(self, pool: tuple[int, int], row: int, bits: int, shift: int) -> None:
-        self.pool, self.row, self.bits, self.shift = pool, row, bits, shift
+    def __init__(self, pool: tuple[int, int], row: int, bits: int, shift: int, looped: bool) -> None:
+        self.pool, self.row, self.bits, self.shift, self.looped = pool, row, bits, shift, looped
         self.windows = len(SUMS) // pool[1]
         self.sums = SUMS[: self.windows * pool[1]]
         self.pooled = POOLED[: self.windows]
@@ -161,25 +174,37 @@ class _Channel:
 
     def _lanes(self, channel: Channel, taps: Sequence[tuple[int, int]], *, unsigned: bool) -> Iterator[Instruction]:
         """Whole words: r2 offset, r3 weight, lr start and then a word."""
-        single = len(taps) == 1
         yield Constant("r2", channel.offset * 0x10001)
-        for line in range(self.pool[0]):
-            for index, (weight, offset) in enumerate(taps):
-                if index or line == 0 or not single:
-                    yield Constant("r3", weight)
-                if index == 0:
-                    if line == 0 or not single:
-                        yield Constant("lr", channel.start * 0x10001)
-                    yield Load(self.sums, offset + line * self.row)
-                    yield from (MultiplyAdd(name, name, "r3", "lr") for name in self.sums)
-                else:
-                    yield from self._more(offset + line * self.row)
-            yield from (Rectify(name, "r2") for name in self.sums)
-            yield from self._pool(line)
+        if self.looped:
+            yield from (Constant(name, 0) for name in self.pooled)
+            yield Repeat(self.pool[0], self.row, tuple(self._line(channel, taps, fresh=True)))
+        else:
+            yield from self._line(channel, taps, fresh=True, first=True)
+            for line in range(1, self.pool[0]):
+                moved = [(weight, offset + line * self.row) for weight, offset in taps]
+                # One tap's weight and the start are still in their registers.
+                yield from self._line(channel, moved, fresh=len(taps) > 1)
         yield Constant("r2", channel.multiplier)
         yield Constant("r3", ROUND + (channel.multiplier // 2 if unsigned else 0))
         yield from (Requantize(name, "r2", "r3", "lr", self.bits, unsigned, self.shift) for name in self.pooled)
         yield Store(self.pooled)
+
+    def _line(
+        self, channel: Channel, taps: Sequence[tuple[int, int]], *, fresh: bool, first: bool = False
+    ) -> Iterator[Instruction]:
+        """A row of the windows: all taps, ReLU, and into the windows' sums, which the `first` row begins."""
+        for index, (weight, offset) in enumerate(taps):
+            if fresh:
+                yield Constant("r3", weight)
+            if index:
+                yield from self._more(offset)
+                continue
+            if fresh:
+                yield Constant("lr", channel.start * 0x10001)
+            yield Load(self.sums, offset)
+            yield from (MultiplyAdd(name, name, "r3", "lr") for name in self.sums)
+        yield from (Rectify(name, "r2") for name in self.sums)
+        yield from _pool(self.pooled, self.sums, self.pool[1], first=first)
 
     def _more(self, offset: int) -> Iterator[Instruction]:
         """Another tap of all sums: two words a load where a register is left for it."""
@@ -189,32 +214,32 @@ class _Channel:
             for name, word in zip(self.sums[first : first + len(words)], words, strict=True):
                 yield MultiplyAdd(name, word, "r3", name)
 
-    def _pool(self, line: int) -> Iterator[Instruction]:
-        width = self.pool[1]
-        for index, target in enumerate(self.pooled):
-            names = self.sums[index * width : (index + 1) * width]
-            if line:
-                yield from (Add(target, target, name) for name in names)
-            else:
-                yield Add(target, names[0], names[1])
-                yield from (Add(target, target, name) for name in names[2:])
-
     def _halves(self, channel: Channel, taps: Sequence[tuple[int, int]]) -> Iterator[Instruction]:
         """One 32-bit sum a position: r2, r3 words, r12 start, lr weight, r10 and r11 the window's two sums."""
-        width = self.pool[1]
         yield Constant("r12", channel.bias)
         for index in range(self.windows):
-            for line in range(self.pool[0]):
-                for number, (weight, offset) in enumerate(taps):
-                    if number or (index, line) == (0, 0) or len(taps) > 1:
-                        yield Constant("lr", weight)
-                    yield from self._half_tap(offset + line * self.row + 4 * index * width, first=number == 0)
-                yield from (RectifyWord(name) for name in SUMS[: 2 * width])
-                yield from self._pool_halves(line)
-            # lr holds the weight that the next window begins with.
+            shifted = [(weight, offset + 4 * index * self.pool[1]) for weight, offset in taps]
+            if self.looped:
+                yield from (Constant(name, 0) for name in POOLED[:2])
+                yield Repeat(self.pool[0], self.row, tuple(self._half_line(shifted, fresh=True)))
+            else:
+                yield from self._half_line(shifted, fresh=True, first=True)
+                for line in range(1, self.pool[0]):
+                    moved = [(weight, offset + line * self.row) for weight, offset in shifted]
+                    yield from self._half_line(moved, fresh=len(taps) > 1)
             yield Constant("r2", channel.multiplier)
             yield RequantizePair("r10", "r11", "r2", self.bits, self.shift)
             yield Store(("r10",), 4 * index)
+
+    def _half_line(self, taps: Sequence[tuple[int, int]], *, fresh: bool, first: bool = False) -> Iterator[Instruction]:
+        """A row of one window; see `_line`."""
+        for number, (weight, offset) in enumerate(taps):
+            if fresh:
+                yield Constant("lr", weight)
+            yield from self._half_tap(offset, first=number == 0)
+        halves = SUMS[: 2 * self.pool[1]]
+        yield from (RectifyWord(name) for name in halves)
+        yield from _pool(POOLED[:2], (*halves[::2], *halves[1::2]), self.pool[1], first=first)
 
     def _half_tap(self, offset: int, *, first: bool) -> Iterator[Instruction]:
         width = self.pool[1]
@@ -226,11 +251,11 @@ class _Channel:
                     name = SUMS[2 * position + upper]
                     yield MultiplyHalf(name, word, "lr", "r12" if first else name, upper)
 
-    def _pool_halves(self, line: int) -> Iterator[Instruction]:
-        for half, target in enumerate(("r10", "r11")):
-            names = SUMS[half : 2 * self.pool[1] : 2]
-            if line:
-                yield from (Add(target, target, name) for name in names)
-            else:
-                yield Add(target, names[0], names[1])
-                yield from (Add(target, target, name) for name in names[2:])
+
+def _pool(targets: Sequence[str], sums: Sequence[str], width: int, *, first: bool) -> Iterator[Instruction]:
+    """Add `width` neighbouring sums to each target, or begin it with them."""
+    for index, target in enumerate(targets):
+        names = list(sums[index * width : (index + 1) * width])
+        if first:
+            yield Add(target, names.pop(0), names.pop(0))
+        yield from (Add(target, target, name) for name in names)

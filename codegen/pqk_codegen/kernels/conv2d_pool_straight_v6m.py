@@ -82,9 +82,8 @@ class Conv2dPoolStraightV6m(Conv2dPoolStraight):
             function="pqk_conv2d_straight",
             sources=("conv2d_straight.c",),
             tables=(),
-            cost=(cost(code, site.wait_states) + compiled(PER_TILE)) * (output.rows * output.width)
-            + finishing_cost(output),
-            code=250,
+            cost=tile * (output.rows * output.width) + finishing_cost(output),
+            code=400,
             structure="pqk_conv2d_straight_t",
             fields=(
                 ("tile", name),

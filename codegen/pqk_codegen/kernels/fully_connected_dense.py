@@ -9,6 +9,7 @@ class FullyConnectedDense(Kernel):
     """One byte a weight, 32-bit inputs and outputs."""
 
     plain = True
+    aligned = False
     name = "fully_connected_dense"
 
     def supports(self, node: Node) -> bool:

@@ -17,6 +17,7 @@ class PlainConvolution(Kernel):
     """What convolution kernels in plain C have in common: bytes in, bytes out, any shape."""
 
     plain = True
+    aligned = False
 
     def reads(self, node: Node) -> tuple[Form, ...]:
         return (Form("planes", halo=conv2d_of(node).padding),)
@@ -43,6 +44,9 @@ def plain_cost(site: Site, entries: int) -> Cost:
     windows = tiles * op.pool[0] * op.pool[1]
     channels = site.output.shape[0]
     return compiled(windows * (19 * entries + 36 * channels) + tiles * channels * 190)
+
+
+MVE_CORES = ("cortex-m55", "host-mve")  # host-mve: a host that plays one, lane by lane, for tests
 
 
 def planes_of(layout: Layout) -> Planes:

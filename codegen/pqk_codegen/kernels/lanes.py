@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -75,21 +76,27 @@ class Requantization:
 
 
 def requantization(channel: Channel) -> Requantization | None:
-    """An offset for which that is exact, or None: the sums do not fit 15 bits, or there is no such offset.
+    """An offset for which that is exact, or None: the sums do not fit 15 bits, or there is no such offset."""
+    found = _exact_offset(channel.offset, max(channel.high, 0), channel.multiplier)
+    return Requantization(channel.bias + found[0], 2**15 - found[1]) if found else None
 
-    `rounding` takes offset * multiplier / 2^16 back, rounded down or up, so that a remainder is left over in every
-    result. It changes none if it is smaller than the distance of every sum's product to the next rounding threshold.
+
+@cache
+def _exact_offset(smallest: int, high: int, multiplier: int) -> tuple[int, int] | None:
+    """An offset, and what takes it back after the multiplication, exactly for sums up to `high`.
+
+    That is offset * multiplier / 2^16, rounded down or up, so that a remainder is left over in every result. It changes
+    none if it is smaller than the distance of every sum's product to the next rounding threshold.
     """
-    offsets = np.arange(channel.offset, min(channel.offset + OFFSETS, 2**15 - max(channel.high, 0)))
-    beyond = (np.arange(max(channel.high, 0) + 1) * channel.multiplier + 2**31) % 2**32
-    remainders = offsets * channel.multiplier % 2**16
+    offsets = np.arange(smallest, min(smallest + OFFSETS, 2**15 - high))
+    beyond = (np.arange(high + 1) * multiplier + 2**31) % 2**32
+    remainders = offsets * multiplier % 2**16
     down, up = remainders < 2**32 - beyond.max(), 2**16 - remainders <= beyond.min()
     exact = np.flatnonzero(down | up)
     if not exact.size:
         return None
     offset = int(offsets[exact[0]])
-    taken = (offset * channel.multiplier >> 16) + int(not down[exact[0]])
-    return Requantization(channel.bias + offset, 2**15 - taken)
+    return offset, (offset * multiplier >> 16) + int(not down[exact[0]])
 
 
 def channels(op: Convolution, source: Tensor, maximum: int) -> list[Channel]:

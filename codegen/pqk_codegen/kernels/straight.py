@@ -12,6 +12,7 @@ from pqk_codegen.cycles import Cost, block
 
 IMMEDIATE = 4096  # bytes that an offset in an instruction reaches
 DOUBLE_IMMEDIATE = 1024  # in an LDRD
+SEVEN = tuple(f"r{i}" for i in range(4, 11))
 ROUND = 2**15  # half a unit in the upper 32 bits of a product, as SMLAWB adds it
 
 
@@ -21,6 +22,10 @@ class Instruction(ABC):
     @abstractmethod
     def assembly(self) -> list[str]:
         """Thumb-2, with the DSP extension."""
+
+    def executed(self) -> list[str]:
+        """What is executed, as a listing for `pqk_codegen.cycles`."""
+        return self.assembly()
 
     @abstractmethod
     def c(self) -> str:
@@ -85,6 +90,32 @@ class MultiplyAdd(Instruction):
 
     def c(self) -> str:
         return f"{self.target} = {self.word} * {self.weight} + {self.start};"
+
+
+@dataclass(frozen=True)
+class MultiplySeven(Instruction):
+    """r4 .. r10 += seven consecutive input words * weight; r3, r11, r12 and lr are used up."""
+
+    weight: str
+    offset: int
+
+    def assembly(self) -> list[str]:
+        offset = self.offset
+        address = (
+            [f"add r3, r0, #{offset}"] if offset < IMMEDIATE else [*Constant("r3", offset).assembly(), "add r3, r0"]
+        )
+        first, second = ("r11", "r12", "lr"), ("r3", "r11", "r12", "lr")
+        return [
+            *address,
+            f"ldmia r3!, {{{', '.join(first)}}}",
+            *(f"mla {name}, {word}, {self.weight}, {name}" for name, word in zip(SEVEN, first, strict=False)),
+            f"ldmia r3, {{{', '.join(second)}}}",
+            *(f"mla {name}, {word}, {self.weight}, {name}" for name, word in zip(SEVEN[3:], second, strict=True)),
+        ]
+
+    def c(self) -> str:
+        words = enumerate(SEVEN, self.offset // 4)
+        return " ".join(f"{name} += input[{word}] * {self.weight};" for word, name in words)
 
 
 @dataclass(frozen=True)
@@ -243,13 +274,54 @@ class NextPlane(Instruction):
         return f"output += {self.plane // 4};"
 
 
+@dataclass(frozen=True)
+class Repeat(Instruction):
+    """`body` so many times, each with the input `step` bytes further on; lr is used up between the turns."""
+
+    times: int
+    step: int
+    body: tuple[Instruction, ...]
+
+    def assembly(self) -> list[str]:
+        body = [line for instruction in self.body for line in instruction.assembly()]
+        return [*self._enter(), "1:", *body, *self._next(), "bne 1b", *self._leave()]
+
+    def executed(self) -> list[str]:
+        body = [line for instruction in self.body for line in instruction.executed()]
+        turns = [f".rept {self.times}", *body, *self._next(), "bne 1b @ taken", ".endr"]
+        return [*self._enter(), *turns, *self._leave()]
+
+    def _enter(self) -> list[str]:
+        return [*Constant("lr", self.times).assembly(), "push {lr}"]
+
+    def _next(self) -> list[str]:
+        return [*self._move("add", self.step), "ldr lr, [sp]", "subs lr, #1", "str lr, [sp]"]
+
+    def _leave(self) -> list[str]:
+        return ["add sp, #4", *self._move("sub", self.step * self.times)]
+
+    def _move(self, verb: str, distance: int) -> list[str]:
+        if distance < IMMEDIATE:
+            return [f"{verb} r0, r0, #{distance}"]
+        return [*Constant("lr", distance).assembly(), f"{verb} r0, lr"]
+
+    def c(self) -> str:
+        body = "\n        ".join(instruction.c() for instruction in self.body)
+        return f"""for (uint32_t turn = 0; turn < {self.times}; turn++) {{
+        {body}
+        input += {self.step // 4};
+    }}
+    input -= {self.step // 4 * self.times};"""
+
+
 ENTER = ("push {r4-r11, lr}",)
 LEAVE = ("pop {r4-r11, pc}",)
 
 
 def cost(code: Sequence[Instruction], wait_states: int) -> Cost:
     """Cost of a call."""
-    return block("\n".join((*ENTER, *_lines(code), *LEAVE)), wait_states=wait_states)
+    executed = [line for instruction in code for line in instruction.executed()]
+    return block("\n".join((*ENTER, *executed, *LEAVE)), wait_states=wait_states)
 
 
 def size(code: Sequence[Instruction]) -> int:

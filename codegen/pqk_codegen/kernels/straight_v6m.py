@@ -322,7 +322,7 @@ __attribute__((naked)) static void {name}(__attribute__((unused)) const uint32_t
 static void {name}(const uint32_t *input, uint32_t *output) {{
     uint32_t {", ".join(names)}, r12 = 0;
 {statements}
-    {unused}
+    {unused} (void)input;
 }}
 #endif"""
 

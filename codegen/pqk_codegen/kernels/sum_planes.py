@@ -9,6 +9,7 @@ class SumPlanes(Kernel):
     """One 32-bit sum a channel."""
 
     plain = True
+    aligned = False
     name = "sum_planes"
 
     def supports(self, node: Node) -> bool:

@@ -1,0 +1,54 @@
+"""The tables of the command line: every figure of the record is there, and says what it is."""
+
+from dataclasses import replace
+
+from support.reports import records
+
+from pqk import boards, tables
+
+BOARD = boards.load("mps2-an386")
+
+
+def test_sizes_show_estimates_and_which_layers_are_plain_c() -> None:
+    record = records(3)["build"]
+    printed = tables.sizes(record, BOARD)
+    rows = {line.split()[0]: line for line in printed.splitlines() if line.strip()}
+    for layer in record["layers"]:
+        row = rows[layer["name"]]
+        assert row.endswith(f" {layer['estimate']['instructions']:,}")
+        assert f" {layer['flash']:,} " in row
+        assert ("(plain C)" in row) == (layer["kernel"] in ("conv2d_sparse4", "fully_connected_dense"))
+    assert max(map(len, printed.splitlines())) <= 100
+
+
+def test_cycles_are_shown_where_the_model_applies_only() -> None:
+    record = records(3)["build"]
+    instructions, cycles = (
+        sum(layer["estimate"][key] for layer in record["layers"]) for key in ("instructions", "cycles")
+    )
+    assert f"about {instructions:,} instructions per inference, estimated; {cycles:,} modelled cycles" in tables.sizes(
+        record, BOARD
+    )
+    elsewhere = tables.sizes(record, replace(BOARD, cpu="cortex-m7"))
+    assert f"{instructions:,} instructions per inference, estimated\n" in elsewhere
+    assert "cycles" not in elsewhere
+
+
+def test_tuning_lists_costs_and_changes() -> None:
+    record = {
+        "unit": "emulated instructions",
+        "measured": [
+            {"layer": "conv1", "kernel": "conv2d_sparse4", "cost": 9000.0},
+            {"layer": "conv1", "kernel": "conv2d_lanes", "cost": 1200.0},
+        ],
+        "changed": [],
+    }
+    printed = tables.tuning(record)
+    assert "emulated instructions" in printed
+    assert [line.split()[1:] for line in printed.splitlines()[1:3]] == [
+        ["conv2d_lanes", "1,200"],
+        ["conv2d_sparse4", "9,000"],
+    ]
+    assert printed.endswith("the measurement changes no choice")
+    changed = record | {"changed": [{"layer": "conv1", "before": "conv2d_sparse4", "after": "conv2d_lanes"}]}
+    assert tables.tuning(changed).endswith("conv1: conv2d_sparse4 -> conv2d_lanes")
