@@ -86,12 +86,9 @@ def test_the_lane_budget_is_spent_and_not_overdrawn(arch: str, dtype: str, scale
     assert fine.weight_bits == max(int(np.abs(op.weights).max()) for op in convolutions(fine)).bit_length() + 1
     for before, after in zip(convolutions(plain), convolutions(fine), strict=True):
         assert set(largest(before)) <= {0, 7}
-        wasted = [a.fits_lane and not b.fits_lane for a, b in zip(seen(plain, before), seen(fine, after), strict=True)]
-        assert not any(wasted)
-    inner = convolutions(fine)[1:]
-    assert all(
-        weight_bits(op).mean > weight_bits(other).mean + 0.5 for op, other in zip(inner, convolutions(plain)[1:])
-    )
+        both = zip(seen(plain, before), seen(fine, after), strict=True)
+        assert not any(a.fits_lane and not b.fits_lane for a, b in both)
+    assert all(weight_bits(op).mean > 4.4 for op in convolutions(fine)[1:])
 
 
 def convolutions(network: Network) -> list[Convolution]:
