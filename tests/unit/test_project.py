@@ -74,6 +74,8 @@ def test_unusable_words(words: list[str], message: str) -> None:
         (HEAD + "[compression]\nsparsity = 1.5\n", "must lie in 0..0.99"),
         (HEAD + '[compression]\nsparsity = "high"\n', "is not of type float"),
         (HEAD + "[compression]\nweight_bits = 9\n", "must lie in 2..8"),
+        (HEAD + "[compression]\nlane_budget = 1\n", r"compression\.lane_budget = 1 is not of type bool"),
+        (HEAD + "[compression]\nlane_budget = true\nweight_bits = 8\n", "lane_budget = True: .* weight_bits is 8"),
         (HEAD + '[front_end]\nkind = "wavelet"\n', "must be one of log-mel, mfcc"),
         (HEAD + "[front_end]\nlow_hz = 5000\nhigh_hz = 300\n", "low_hz"),
         (HEAD + "[project.x]\n", "unknown key 'x'"),
