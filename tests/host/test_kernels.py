@@ -1,5 +1,6 @@
 """Every kernel's and every conversion's plain C against the interpreter, buffer by buffer, under sanitizers."""
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -9,6 +10,9 @@ from pqk_codegen import assets
 from pqk_codegen.kernels.base import Conversion, Kernel
 from support import battery, host, seeds
 from support.battery import Case
+
+CORES = ("host", "host-mve")
+"""Hosts that play other processors."""
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +27,8 @@ def objects(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 @pytest.mark.parametrize("subject", battery.SUBJECTS, ids=lambda subject: subject.name)
 def test_battery(subject: Kernel | Conversion, objects: list[str], tmp_path: Path) -> None:
     rng = seeds.fresh(subject.name)
-    found = battery.cases(rng, subject, "host", align=0)
+    core = next((core for core in CORES if battery.kinds_of(subject, core)), CORES[0])
+    found = battery.cases(rng, subject, core, align=0)
     program = build(found, objects, tmp_path)
     problems = [problem for index, case in enumerate(found) for problem in run(program, index, case)]
     assert not problems, "\n".join(problems)
@@ -43,7 +48,8 @@ def run(program: Path, index: int, case: Case) -> list[str]:
     """What is wrong with a case: the first thing, from which the rest follows."""
     result = subprocess.run([str(program), str(index)], capture_output=True, check=False)
     if result.returncode:
-        return [f"{case.name}: {result.stderr.decode()[-2000:]}"]
+        told = re.findall(r"(?m)^.*(?:runtime error|ERROR|    #[012] |SUMMARY).*$", result.stderr.decode())
+        return [f"{case.name}: ended with {result.returncode}; {'; '.join(told[:6])}"]
     place = 0
     for clip in range(len(case.x)):
         for step, name in enumerate(battery.written(case)):

@@ -110,7 +110,8 @@ def _full_lanes(rng: Generator, op: Convolution, source: Tensor) -> Convolution:
     positive, negative = (np.maximum(sign * kept, 0).sum(axis=1) for sign in (1, -1))
     rise = positive * source.maximum - negative * source.minimum
     weights = kept.reshape(op.weights.shape).astype(np.int8)
-    return replace(op, weights=weights, bias=(rng.integers(1, room // 4, len(rise)) - rise).astype(np.int32))
+    top = (room // 4) ** rng.random(len(rise))  # few kernels can scale every large sum
+    return replace(op, weights=weights, bias=(top - rise).astype(np.int32))
 
 
 def _small_shift(rng: Generator, op: Convolution, source: Tensor) -> Convolution:
@@ -142,16 +143,20 @@ Drawn = tuple[Builder, Op]
 
 def _builder(rng: Generator, case: str, dtype: str) -> Builder:
     channels = _whole(rng, 5, 8) if case == "full lanes" else _whole(rng, 1, 5)
+    bits = _whole(rng, 4, 8) if case == "full lanes" else _whole(rng, 2, 8)
     shape = (channels, *SIZES.get(case, SIZES["random"])(rng))
     maximum = 127 if dtype == "int8" else _pick(rng, 255, 127, 63, 100, 15)
-    return Builder(rng, shape, dtype, _whole(rng, 2, 8), maximum)
+    return Builder(rng, shape, dtype, bits, maximum)
 
 
 def _convolution(rng: Generator, case: str, kind: type[Convolution]) -> Drawn:
     """The operation first, and behind it readers that want halos."""
     builder = _builder(rng, case, _pick(rng, "uint8", "int8"))
     source = builder.current
-    _append(rng, builder, kind, (0.0,) if case == "full lanes" else (0.0, 0.5, 0.8, 0.95))
+    if case == "full lanes":
+        _append(rng, builder, kind, channels=_whole(rng, 1, 3), sparsity=0.0)
+    else:
+        _append(rng, builder, kind, channels=_whole(rng, 1, 6), sparsity=_pick(rng, 0.0, 0.5, 0.8, 0.95))
     op = builder.ops[0]
     assert isinstance(op, Convolution)
     if case in EDITS:
@@ -160,7 +165,7 @@ def _convolution(rng: Generator, case: str, kind: type[Convolution]) -> Drawn:
     return builder, op
 
 
-def _append(rng: Generator, builder: Builder, kind: type[Convolution], sparsities: Sequence[float]) -> Tensor:
+def _append(rng: Generator, builder: Builder, kind: type[Convolution], *, channels: int, sparsity: float) -> Tensor:
     kernel = (_whole(rng, 1, 4), _whole(rng, 1, 4)) if rng.random() < 0.5 else (3, 3)
     dilation = (1, 1) if rng.random() < 0.6 else (_whole(rng, 1, 3), _whole(rng, 1, 3))
     same = [step * (taps - 1) for step, taps in zip(dilation, kernel, strict=True)]
@@ -175,10 +180,10 @@ def _append(rng: Generator, builder: Builder, kind: type[Convolution], sparsitie
         "padding": padding,
         "stride": (_whole(rng, 1, 3), _whole(rng, 1, 3)) if strides else (1, 1),
         "pool": pool,
-        "sparsity": _pick(rng, *sparsities),
+        "sparsity": sparsity,
         "maximum": _pick(rng, 127, 127, 255, 63, 31, 15, 99),
     }
-    return builder.conv(_whole(rng, 1, 6), **shape) if kind is Conv2d else builder.depthwise(**shape)
+    return builder.conv(channels, **shape) if kind is Conv2d else builder.depthwise(**shape)
 
 
 def _readers(rng: Generator, builder: Builder) -> None:
@@ -314,22 +319,27 @@ def _found(kind: type[Op], core: str) -> set[str]:
 def _case(rng: Generator, subject: Kernel | Conversion, core: str, kind: type[Op], name: str, align: int) -> Case:
     for _ in range(DRAWS):
         drawn = _network(rng, kind, name)
-        program = _program(rng, subject, core, *drawn) if drawn else None
+        program = _program(rng, subject, core, name, *drawn) if drawn else None
         if drawn and program:
             x = _inputs(rng, program.network)
             values = interpreter.run(program.network, x)
-            if _is_telling(name, subject, drawn[1], program.network, values):
+            if _is_telling(name, drawn[1], program.network, values):
                 placed = place(program, core, lambda layouts, lifetimes: guarded(layouts, lifetimes, align))
                 label = f"{subject.name} on {core}, {kind.kind}, {name}"
                 return Case(label, program, placed, x, _expected(program, values))
     raise AssertionError(f"{subject.name} on {core}: of {DRAWS} networks none was a case of {kind.kind}, {name}")
 
 
-def _program(rng: Generator, subject: Kernel | Conversion, core: str, network: Network, op: Op) -> Program | None:
+def _program(
+    rng: Generator, subject: Kernel | Conversion, core: str, case: str, network: Network, op: Op
+) -> Program | None:
     """The network with a random kernel for every operation; None unless the subject is among them."""
     resolver = Resolver(network, core)
-    if isinstance(subject, Kernel) and not subject.supports(resolver.nodes[op.name]):
-        return None
+    if isinstance(subject, Kernel):
+        if case == "full lanes" and not subject.plain and not _fills(op, network, subject):
+            return None
+        if not subject.supports(resolver.nodes[op.name]):
+            return None
     kernels = _any_kernels(rng, network, core)
     if isinstance(subject, Kernel):
         kernels[op.name] = subject
@@ -337,6 +347,15 @@ def _program(rng: Generator, subject: Kernel | Conversion, core: str, network: N
     if program and subject.name in {step.kernel for step in program.steps}:
         return program
     return None
+
+
+def _fills(op: Op, network: Network, kernel: Kernel) -> bool:
+    """Whether some channel's sums take most of the values that the kernel's lanes can."""
+    if not isinstance(op, Convolution):
+        return True
+    source = network.tensors[op.inputs[0]]
+    reach = np.abs(op.weights.astype(int)).reshape(len(op.weights), -1).sum(axis=1)
+    return bool(reach.max() * (source.maximum - source.minimum) > 0.7 * 2**kernel.sum_bits)
 
 
 def _any_kernels(rng: Generator, network: Network, core: str) -> dict[str, Kernel]:
@@ -352,16 +371,9 @@ def _inputs(rng: Generator, network: Network) -> Array:
     return x
 
 
-def _is_telling(name: str, subject: Kernel | Conversion, op: Op, network: Network, values: Mapping[str, Array]) -> bool:
+def _is_telling(name: str, op: Op, network: Network, values: Mapping[str, Array]) -> bool:
     """Whether a wrong kernel would show: most cases must not have the same output everywhere."""
     output = values[op.output]
-    if isinstance(op, Convolution) and name == "full lanes":
-        source = network.tensors[op.inputs[0]]
-        reach = np.abs(op.weights.astype(int)).reshape(len(op.weights), -1).sum(axis=1)
-        if reach.max() * (source.maximum - source.minimum) < 0.7 * 2 ** (
-            subject.sum_bits if isinstance(subject, Kernel) else 16
-        ):
-            return False
     if name == "saturation" and not isinstance(op, SumPool):
         return bool(output.max() == network.tensors[op.output].maximum)
     return name in ("zero channels", "extreme bias") or len(np.unique(output)) > 1
