@@ -27,7 +27,7 @@ class Conv2dLanes(LaneStream):
     cores = DSP_CORES
     lane = LANE
     tile = 7
-    code = 650
+    code = 600
     channel_listing = f"""
     ldmia r0!, {{r2, r10}}
     {ENTRY}
