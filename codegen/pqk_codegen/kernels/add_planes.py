@@ -31,7 +31,7 @@ class AddPlanes(Kernel):
             sources=("add_planes.c",),
             tables=(),
             cost=compiled(9 * site.output.elements),
-            code=130,
+            code=165,
             structure="pqk_add_planes_t",
             fields=(
                 ("a", planes_expression(first)),
