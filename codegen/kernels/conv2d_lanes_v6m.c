@@ -110,9 +110,9 @@
 
 #define DEFINE_TILE(name, KIND, most, mask)                                                        \
     __attribute__((naked)) static void name(                                                       \
-        __attribute__((unused)) const uint32_t *stream,                                            \
+        __attribute__((unused)) const void *stream,                                            \
         __attribute__((unused)) const uint32_t *input, __attribute__((unused)) uint32_t *output,   \
-        __attribute__((unused)) uint32_t plane, __attribute__((unused)) const uint32_t *end) {     \
+        __attribute__((unused)) uint32_t plane, __attribute__((unused)) const void *end) {     \
         __asm(                                                                                     \
             ".syntax unified\n"                                                                    \
             "push {r4-r7, lr}\n"                                                                   \
@@ -215,8 +215,8 @@ PQK_INLINE const uint32_t *tile_channel(const uint32_t *stream, const uint32_t *
 #define LONG_C requantize_long
 
 #define DEFINE_TILE(name, KIND, most, mask)                                                        \
-    static void name(const uint32_t *stream, const uint32_t *input, uint32_t *output,              \
-                     uint32_t plane, const uint32_t *end) {                                        \
+    static void name(const void *stream, const uint32_t *input, uint32_t *output, uint32_t plane,  \
+                     const void *end) {                                                            \
         for (; stream < end; output += plane / 4) {                                                \
             stream = tile_channel(stream, input, output, most##u, KIND##_C) + KIND##_WORDS;        \
         }                                                                                          \

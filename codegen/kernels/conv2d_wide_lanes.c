@@ -39,9 +39,9 @@
 
 #define DEFINE_TILE(bits)                                                                          \
     __attribute__((naked)) static void tile_u##bits(                                               \
-        __attribute__((unused)) const uint32_t *stream,                                            \
-        __attribute__((unused)) const uint32_t *input, __attribute__((unused)) uint32_t *output,   \
-        __attribute__((unused)) uint32_t plane, __attribute__((unused)) const uint32_t *end) {     \
+        __attribute__((unused)) const void *stream, __attribute__((unused)) const uint32_t *input, \
+        __attribute__((unused)) uint32_t *output, __attribute__((unused)) uint32_t plane,          \
+        __attribute__((unused)) const void *end) {                                                 \
         __asm("push {r4-r11, lr}\n"                                                                \
               "ldr r4, [sp, #36]\n"                                                                \
               "push {r2, r3, r4}\n"                                                                \
@@ -97,8 +97,8 @@ PQK_INLINE const uint32_t *tile_channel(const uint32_t *stream, const uint32_t *
 }
 
 #define DEFINE_TILE(bits)                                                                          \
-    static void tile_u##bits(const uint32_t *stream, const uint32_t *input, uint32_t *output,      \
-                             uint32_t plane, const uint32_t *end) {                                \
+    static void tile_u##bits(const void *stream, const uint32_t *input, uint32_t *output,          \
+                             uint32_t plane, const void *end) {                                    \
         for (; stream < end; output += plane / 4) {                                                \
             stream = tile_channel(stream, input, output, bits);                                    \
         }                                                                                          \

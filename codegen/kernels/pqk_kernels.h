@@ -178,8 +178,8 @@ typedef struct {
  * (sum * multiplier + 2^31) >> 32, for sums below 0 it is 0. `words` of each plane are computed, at
  * least as many as a tile has. */
 typedef struct {
-    const uint32_t *stream;
-    uint32_t stream_words;
+    const void *stream; /* 32-bit numbers unless said otherwise */
+    uint32_t stream_bytes;
     pqk_lanes_t output;
     uint32_t words;
 } pqk_lane_stream_t;
@@ -193,6 +193,58 @@ void pqk_conv2d_lanes_u5(const pqk_lane_stream_t *layer, const uint32_t *input, 
 void pqk_conv2d_lanes_u6(const pqk_lane_stream_t *layer, const uint32_t *input, uint32_t *output);
 void pqk_conv2d_lanes_u7(const pqk_lane_stream_t *layer, const uint32_t *input, uint32_t *output);
 void pqk_conv2d_lanes_u8(const pqk_lane_stream_t *layer, const uint32_t *input, uint32_t *output);
+
+/* The same in fewer instructions; what the stream has after a channel's entries is multiplier and
+ * rounding. For every input, each channel's offset + bias + sum must lie in 0 .. 32767; it becomes
+ * ((it * multiplier >> 16) + rounding) >> 16, 0 if that is negative. */
+void pqk_conv2d_lanes_short_u4(const pqk_lane_stream_t *layer, const uint32_t *input,
+                               uint32_t *output);
+void pqk_conv2d_lanes_short_u5(const pqk_lane_stream_t *layer, const uint32_t *input,
+                               uint32_t *output);
+void pqk_conv2d_lanes_short_u6(const pqk_lane_stream_t *layer, const uint32_t *input,
+                               uint32_t *output);
+void pqk_conv2d_lanes_short_u7(const pqk_lane_stream_t *layer, const uint32_t *input,
+                               uint32_t *output);
+void pqk_conv2d_lanes_short_u8(const pqk_lane_stream_t *layer, const uint32_t *input,
+                               uint32_t *output);
+
+/* Both in an order of instructions for Cortex-M7. */
+void pqk_conv2d_lanes_m7_u4(const pqk_lane_stream_t *layer, const uint32_t *input,
+                            uint32_t *output);
+void pqk_conv2d_lanes_m7_u5(const pqk_lane_stream_t *layer, const uint32_t *input,
+                            uint32_t *output);
+void pqk_conv2d_lanes_m7_u6(const pqk_lane_stream_t *layer, const uint32_t *input,
+                            uint32_t *output);
+void pqk_conv2d_lanes_m7_u7(const pqk_lane_stream_t *layer, const uint32_t *input,
+                            uint32_t *output);
+void pqk_conv2d_lanes_m7_u8(const pqk_lane_stream_t *layer, const uint32_t *input,
+                            uint32_t *output);
+void pqk_conv2d_lanes_m7_short_u4(const pqk_lane_stream_t *layer, const uint32_t *input,
+                                  uint32_t *output);
+void pqk_conv2d_lanes_m7_short_u5(const pqk_lane_stream_t *layer, const uint32_t *input,
+                                  uint32_t *output);
+void pqk_conv2d_lanes_m7_short_u6(const pqk_lane_stream_t *layer, const uint32_t *input,
+                                  uint32_t *output);
+void pqk_conv2d_lanes_m7_short_u7(const pqk_lane_stream_t *layer, const uint32_t *input,
+                                  uint32_t *output);
+void pqk_conv2d_lanes_m7_short_u8(const pqk_lane_stream_t *layer, const uint32_t *input,
+                                  uint32_t *output);
+
+/* The same from a stream of 16-bit numbers, in which equal weights stand once: for each output
+ * channel offset + bias; groups; 0x900; offset; lower half of the multiplier; upper half. A group
+ * is count << 8 | weight & 255, -128 <= weight <= 127, and the places of `count` taps, in bytes
+ * from `input` to the tap of the first output. The first group's count leaves out its first place,
+ * so that there is at least one; no count is above 8. */
+void pqk_conv2d_grouped_lanes_u4(const pqk_lane_stream_t *layer, const uint32_t *input,
+                                 uint32_t *output);
+void pqk_conv2d_grouped_lanes_u5(const pqk_lane_stream_t *layer, const uint32_t *input,
+                                 uint32_t *output);
+void pqk_conv2d_grouped_lanes_u6(const pqk_lane_stream_t *layer, const uint32_t *input,
+                                 uint32_t *output);
+void pqk_conv2d_grouped_lanes_u7(const pqk_lane_stream_t *layer, const uint32_t *input,
+                                 uint32_t *output);
+void pqk_conv2d_grouped_lanes_u8(const pqk_lane_stream_t *layer, const uint32_t *input,
+                                 uint32_t *output);
 
 /* The same for cores with no more than ARMv6-M, tiles of 7 words. The stream has for each output
  * channel: the sums' start, bias in both lanes, as one number; entries; requantisation. For every

@@ -43,13 +43,13 @@ PQK_INLINE void pqk_lanes_finish(const pqk_lanes_t *lanes, uint32_t *buffer) {
 
 /* One tile of all channels. input, output: the tile's first word; plane: bytes from one output
  * plane to the next; end: behind the stream. */
-typedef void (*pqk_tile_t)(const uint32_t *stream, const uint32_t *input, uint32_t *output,
-                           uint32_t plane, const uint32_t *end);
+typedef void (*pqk_tile_t)(const void *stream, const uint32_t *input, uint32_t *output,
+                           uint32_t plane, const void *end);
 
 /* All tiles of a layer; the last one overlaps the one before it. */
 PQK_INLINE void pqk_lane_stream(const pqk_lane_stream_t *layer, const uint32_t *input,
                                 uint32_t *output, uint32_t tile_words, pqk_tile_t tile) {
-    const uint32_t *const end = layer->stream + layer->stream_words;
+    const void *const end = (const uint8_t *)layer->stream + layer->stream_bytes;
     uint32_t *const first = output + layer->output.origin;
     const uint32_t last = layer->words - tile_words;
     for (uint32_t word = 0; word < layer->words; word += tile_words) {

@@ -12,7 +12,14 @@ from pqk_codegen.ir import Array
 from pqk_codegen.layout import Buffer, Planes
 from pqk_codegen.plan import Plan
 
-HEADERS = ("pqk_arithmetic.h", "pqk_conv2d_loop.h", "pqk_kernels.h", "pqk_lanes.h", "pqk_mve.h")
+HEADERS = (
+    "pqk_arithmetic.h",
+    "pqk_conv2d_lanes.h",
+    "pqk_conv2d_loop.h",
+    "pqk_kernels.h",
+    "pqk_lanes.h",
+    "pqk_mve.h",
+)
 BUILD_ID = "@BUILD_ID@"
 
 

@@ -36,3 +36,30 @@ def differences(name: str, network: Network, forced: lane_networks.Forced, folde
 def test_depthwise(board: str, width: int, tmp_path: Path) -> None:
     network, forced = lane_networks.depthwise(fresh(f"depthwise of {width} columns"), width)
     assert differences(board, network, forced, tmp_path) == 0
+
+
+@pytest.mark.parametrize(
+    ("board", "kernel"),
+    [
+        ("mps2-an386", "conv2d_lanes"),
+        ("mps2-an386", "conv2d_lanes_short"),
+        ("mps2-an386", "conv2d_grouped_lanes"),
+        ("mps2-an500", "conv2d_lanes_m7"),
+        ("mps2-an500", "conv2d_lanes_m7_short"),
+    ],
+)
+def test_convolutions(board: str, kernel: str, tmp_path: Path) -> None:
+    network, forced = lane_networks.convolutions(fresh(kernel), kernel, boards.load(board).cpu)
+    assert differences(board, network, forced, tmp_path) == 0
+
+
+@pytest.mark.parametrize(("board", "bits"), [("mps2-an386", 2), ("mps2-an386", 4), ("mps2-an505", 3)])
+def test_groups(board: str, bits: int, tmp_path: Path) -> None:
+    network, forced = lane_networks.grouped(fresh(f"groups of {bits} bits"), bits)
+    assert differences(board, network, forced, tmp_path) == 0
+
+
+def test_m7_has_kernels_of_its_own() -> None:
+    network, forced = lane_networks.convolutions(fresh("m7"), "conv2d_lanes_m7_short", "cortex-m7")
+    chosen = {layer.name: layer.kernel for layer in plan(network, "cortex-m7").layers}
+    assert all(chosen[name].startswith("conv2d_lanes_m7") for name in forced)

@@ -28,7 +28,7 @@ def test_requantization_is_exact_for_every_sum() -> None:
         low, high = -int(rng.integers(0, 2**14)), int(rng.integers(0, 2**14))
         # Round factors have products next to the thresholds.
         multiplier = int(rng.integers(1, 50)) * 2**32 // 100 if rng.random() < 0.5 else int(rng.integers(0, 2**31))
-        channel = Channel(np.ones(1, np.int64), int(rng.integers(-100, 100)), multiplier, low, high)
+        channel = Channel(np.ones(1, np.int64), int(rng.integers(-100, 100)), multiplier, low, high, 127)
         lane = requantization(channel)
         if lane is not None:
             found += 1
@@ -42,4 +42,4 @@ def test_requantization_is_exact_for_every_sum() -> None:
 
 
 def test_sums_beyond_15_bits_have_none() -> None:
-    assert requantization(Channel(np.ones(1, np.int64), 0, 2**30, -(2**14), 2**14)) is None
+    assert requantization(Channel(np.ones(1, np.int64), 0, 2**30, -(2**14), 2**14, 127)) is None

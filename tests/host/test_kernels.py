@@ -40,30 +40,20 @@ def build(found: list[Case], objects: list[str], folder: Path) -> Path:
 
 
 def run(program: Path, index: int, case: Case) -> list[str]:
-    """What is wrong with a case."""
-    data = case.x.astype(case.program.network.tensors[case.program.network.input].dtype).tobytes()
-    result = subprocess.run([str(program), str(index)], input=data, capture_output=True, check=False)
+    """What is wrong with a case: the first thing, from which the rest follows."""
+    result = subprocess.run([str(program), str(index)], capture_output=True, check=False)
     if result.returncode:
         return [f"{case.name}: {result.stderr.decode()[-2000:]}"]
-    return compare(case, result.stdout)
-
-
-def compare(case: Case, output: bytes) -> list[str]:
-    """The first thing that went wrong; what follows follows from it."""
     place = 0
-    buffers = [("input", case.program.input), *((step.kernel, step.writes) for step in case.program.steps)]
     for clip in range(len(case.x)):
-        for kernel, name in buffers:
+        for step, name in enumerate(battery.written(case)):
             expected = case.expected[name][clip]
-            damaged = int.from_bytes(output[place : place + 4], "little")
-            written = np.frombuffer(output, np.uint8, len(expected), place + 4)
-            place += 4 + len(expected)
-            layout = case.program.layouts[name]
-            wrong = np.flatnonzero((written ^ expected) & battery.meaning(layout))
+            damaged, checked = np.frombuffer(result.stdout, np.uint32, 2, place)
+            written = np.frombuffer(result.stdout, np.uint8, len(expected), place + 8)
+            place += 8 + len(expected)
+            wrong = np.flatnonzero((written ^ expected) & battery.meaning(case.program.layouts[name]))
+            assert checked == (len(wrong) == 0)
             if damaged or len(wrong):
-                return [
-                    f"{case.name}: clip {clip}: {kernel} wrote {len(wrong)} bytes of {name} wrongly, from"
-                    f" {wrong[:1]} on, and changed {damaged} bytes elsewhere; {layout}"
-                ]
-    assert place == len(output)
+                return [battery.problem(case, clip, step, damaged, f"{len(wrong)} bytes wrong from {wrong[:1]} on")]
+    assert place == len(result.stdout)
     return []

@@ -11,7 +11,7 @@ from pqk_codegen.kernels.straight_v6m import scaled
 from support import seeds
 from support.host import STRICT
 
-FIELDS = ["r2", "r3", "r4", "r5", "r6", "r7"]
+FIELDS = ("r2", "r3", "r4", "r5", "r6", "r7")
 
 
 def draw(rng: np.random.Generator, bits: int) -> tuple[int, int, int]:

@@ -5,7 +5,6 @@ that every buffer must hold after every step, halo included. Networks are drawn 
 kernel that is added later is covered as it is.
 """
 
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -36,6 +35,7 @@ GAP = 64  # bytes of guard before, between and behind buffers
 PROBES = 200  # networks of each kind that tell which kinds a kernel runs
 DRAWS = 6000  # after so many networks without one that the kernel accepts, there is none
 CLASSES = ("a", "b", "c")
+PRIME = 16777619
 
 # ---- what is drawn ----
 
@@ -100,9 +100,9 @@ def _extreme_bias(rng: Generator, op: Convolution, source: Tensor) -> Convolutio
 
 
 def _full_lanes(rng: Generator, op: Convolution, source: Tensor) -> Convolution:
-    """Channels that keep so many weights as 16 bits can take, most of their range below zero."""
+    """Channels that keep so many weights as 15 or 16 bits can take, most of their range below zero."""
     rows = op.weights.astype(np.int64).reshape(len(op.weights), -1)
-    span, room = source.maximum - source.minimum, 2**16 - 1
+    span, room = source.maximum - source.minimum, 2 ** _pick(rng, 15, 16) - 1
     order = rng.permuted(np.broadcast_to(np.arange(rows.shape[1]), rows.shape), axis=1)
     taken = np.take_along_axis(np.abs(rows), order, axis=1).cumsum(axis=1) * span <= room
     kept = np.zeros_like(rows)
@@ -110,7 +110,7 @@ def _full_lanes(rng: Generator, op: Convolution, source: Tensor) -> Convolution:
     positive, negative = (np.maximum(sign * kept, 0).sum(axis=1) for sign in (1, -1))
     rise = positive * source.maximum - negative * source.minimum
     weights = kept.reshape(op.weights.shape).astype(np.int8)
-    return replace(op, weights=weights, bias=(rng.integers(1, 2**14, len(rise)) - rise).astype(np.int32))
+    return replace(op, weights=weights, bias=(rng.integers(1, room // 4, len(rise)) - rise).astype(np.int32))
 
 
 def _small_shift(rng: Generator, op: Convolution, source: Tensor) -> Convolution:
@@ -141,7 +141,8 @@ Drawn = tuple[Builder, Op]
 
 
 def _builder(rng: Generator, case: str, dtype: str) -> Builder:
-    shape = (_whole(rng, 1, 5), *SIZES.get(case, SIZES["random"])(rng))
+    channels = _whole(rng, 5, 8) if case == "full lanes" else _whole(rng, 1, 5)
+    shape = (channels, *SIZES.get(case, SIZES["random"])(rng))
     maximum = 127 if dtype == "int8" else _pick(rng, 255, 127, 63, 100, 15)
     return Builder(rng, shape, dtype, _whole(rng, 2, 8), maximum)
 
@@ -150,7 +151,7 @@ def _convolution(rng: Generator, case: str, kind: type[Convolution]) -> Drawn:
     """The operation first, and behind it readers that want halos."""
     builder = _builder(rng, case, _pick(rng, "uint8", "int8"))
     source = builder.current
-    _append(rng, builder, kind)
+    _append(rng, builder, kind, (0.0,) if case == "full lanes" else (0.0, 0.5, 0.8, 0.95))
     op = builder.ops[0]
     assert isinstance(op, Convolution)
     if case in EDITS:
@@ -159,20 +160,22 @@ def _convolution(rng: Generator, case: str, kind: type[Convolution]) -> Drawn:
     return builder, op
 
 
-def _append(rng: Generator, builder: Builder, kind: type[Convolution]) -> Tensor:
+def _append(rng: Generator, builder: Builder, kind: type[Convolution], sparsities: Sequence[float]) -> Tensor:
     kernel = (_whole(rng, 1, 4), _whole(rng, 1, 4)) if rng.random() < 0.5 else (3, 3)
     dilation = (1, 1) if rng.random() < 0.6 else (_whole(rng, 1, 3), _whole(rng, 1, 3))
     same = [step * (taps - 1) for step, taps in zip(dilation, kernel, strict=True)]
     padding = (same[0] // 2, same[1] // 2, same[0] - same[0] // 2, same[1] - same[1] // 2)
     if rng.random() < 0.3:
         padding = tuple(_whole(rng, 0, 3) for _ in range(4))
+    pool = (1, 1) if rng.random() < 0.5 else (_whole(rng, 1, 4), _whole(rng, 1, 4))
+    strides = rng.random() < (0.5 if pool == (1, 1) else 0.2)
     shape = {
         "kernel": kernel,
         "dilation": dilation,
         "padding": padding,
-        "stride": (1, 1) if rng.random() < 0.6 else (_whole(rng, 1, 3), _whole(rng, 1, 3)),
-        "pool": (1, 1) if rng.random() < 0.5 else (_whole(rng, 1, 4), _whole(rng, 1, 4)),
-        "sparsity": _pick(rng, 0.0, 0.5, 0.8, 0.95),
+        "stride": (_whole(rng, 1, 3), _whole(rng, 1, 3)) if strides else (1, 1),
+        "pool": pool,
+        "sparsity": _pick(rng, *sparsities),
         "maximum": _pick(rng, 127, 127, 255, 63, 31, 15, 99),
     }
     return builder.conv(_whole(rng, 1, 6), **shape) if kind is Conv2d else builder.depthwise(**shape)
@@ -241,6 +244,9 @@ MAKERS: dict[type[Op], tuple[Callable[[Generator, str], Drawn], tuple[str, ...]]
 """For every kind of operation: how to draw a network round one, and the cases to draw."""
 
 
+EVERY_CASE = frozenset(name for _, names in MAKERS.values() for name in names)
+
+
 def _network(rng: Generator, kind: type[Op], case: str) -> tuple[Network, Op] | None:
     """A verified network and its operation of interest; None where what was drawn breaks a rule."""
     builder, op = MAKERS[kind][0](rng, case)
@@ -280,23 +286,29 @@ def cases(rng: Generator, subject: Kernel | Conversion, core: str, align: int, o
     Raises:
         AssertionError: after many draws there is none.
     """
-    conversion = isinstance(subject, Conversion)
-    kinds = [Conv2d, DepthwiseConv2d, Add] if conversion else kinds_of(subject, core)
+    kinds = kinds_of(subject, core)
     assert kinds, f"{subject.name} runs nothing on {core} that is drawn here: see MAKERS in {__file__}"
-    wanted = [(kind, name) for kind in kinds for name in MAKERS[kind][1] if not only or name in only]
+    names = SIZES if isinstance(subject, Conversion) else EVERY_CASE
+    wanted = [(kind, name) for kind in kinds for name in MAKERS[kind][1] if name in names and name in (only or names)]
     return [_case(rng, subject, core, kind, name, align) for kind, name in wanted]
 
 
-def kinds_of(kernel: Kernel, core: str) -> list[type[Op]]:
-    """The kinds of operation that a kernel supports at all."""
-    return [kind for kind in MAKERS if any(kernel.supports(node) for node in _probes(kind, core))]
+def kinds_of(subject: Kernel | Conversion, core: str) -> list[type[Op]]:
+    """The kinds of operation that a kernel supports on a core, or round which a conversion comes up."""
+    return [kind for kind in MAKERS if subject.name in _found(kind, core)]
 
 
 @cache
-def _probes(kind: type[Op], core: str) -> list[object]:
+def _found(kind: type[Op], core: str) -> set[str]:
+    """Names of all kernels for a kind of operation, and of conversions in networks round it."""
     rng = seeds.fresh(f"probes of {kind.__name__} for {core}")
-    drawn = [_network(rng, kind, "random") for _ in range(PROBES)]
-    return [Resolver(found[0], core).nodes[found[1].name] for found in drawn if found]
+    names: set[str] = set()
+    for drawn in filter(None, (_network(rng, kind, "random") for _ in range(PROBES))):
+        network, op = drawn
+        names |= {kernel.name for kernel in candidates(network, core)[op.name]}
+        program = Resolver(network, core).program(_any_kernels(rng, network, core))
+        names |= {step.kernel for step in program.steps if not step.op} if program else set()
+    return names
 
 
 def _case(rng: Generator, subject: Kernel | Conversion, core: str, kind: type[Op], name: str, align: int) -> Case:
@@ -306,7 +318,7 @@ def _case(rng: Generator, subject: Kernel | Conversion, core: str, kind: type[Op
         if drawn and program:
             x = _inputs(rng, program.network)
             values = interpreter.run(program.network, x)
-            if _is_telling(name, drawn[1], program.network, values):
+            if _is_telling(name, subject, drawn[1], program.network, values):
                 placed = place(program, core, lambda layouts, lifetimes: guarded(layouts, lifetimes, align))
                 label = f"{subject.name} on {core}, {kind.kind}, {name}"
                 return Case(label, program, placed, x, _expected(program, values))
@@ -318,13 +330,17 @@ def _program(rng: Generator, subject: Kernel | Conversion, core: str, network: N
     resolver = Resolver(network, core)
     if isinstance(subject, Kernel) and not subject.supports(resolver.nodes[op.name]):
         return None
-    kernels = {name: found[_whole(rng, 0, len(found) - 1)] for name, found in candidates(network, core).items()}
+    kernels = _any_kernels(rng, network, core)
     if isinstance(subject, Kernel):
         kernels[op.name] = subject
     program = resolver.program(kernels)
     if program and subject.name in {step.kernel for step in program.steps}:
         return program
     return None
+
+
+def _any_kernels(rng: Generator, network: Network, core: str) -> dict[str, Kernel]:
+    return {name: found[_whole(rng, 0, len(found) - 1)] for name, found in candidates(network, core).items()}
 
 
 def _inputs(rng: Generator, network: Network) -> Array:
@@ -336,13 +352,15 @@ def _inputs(rng: Generator, network: Network) -> Array:
     return x
 
 
-def _is_telling(name: str, op: Op, network: Network, values: Mapping[str, Array]) -> bool:
+def _is_telling(name: str, subject: Kernel | Conversion, op: Op, network: Network, values: Mapping[str, Array]) -> bool:
     """Whether a wrong kernel would show: most cases must not have the same output everywhere."""
     output = values[op.output]
     if isinstance(op, Convolution) and name == "full lanes":
         source = network.tensors[op.inputs[0]]
         reach = np.abs(op.weights.astype(int)).reshape(len(op.weights), -1).sum(axis=1)
-        if reach.max() * (source.maximum - source.minimum) < 0.7 * 2**16:
+        if reach.max() * (source.maximum - source.minimum) < 0.7 * 2 ** (
+            subject.sum_bits if isinstance(subject, Kernel) else 16
+        ):
             return False
     if name == "saturation" and not isinstance(op, SumPool):
         return bool(output.max() == network.tensors[op.output].maximum)
@@ -436,10 +454,7 @@ def write(found: Sequence[Case], directory: Path) -> None:
     largest = max(case.plan.arena for case in found) + GAP
     names = [f"battery_case_{index}" for index in range(len(found))]
     (directory / "cases.h").write_text(
-        f"#define BATTERY_CASES {len(found)}u\n"
-        f"#define BATTERY_ARENA {-(-largest // 8) * 8}u\n"
-        f"#define BATTERY_STEPS {max(len(case.program.steps) for case in found)}u\n"
-        f"#define BATTERY_INPUT {max(case.x[0].size for case in found)}u\n"
+        f"#define BATTERY_CASES {len(found)}u\n#define BATTERY_ARENA {-(-largest // 8) * 8}u\n"
     )
     (directory / "cases.c").write_text(
         '#include "battery.h"\n'
@@ -452,26 +467,55 @@ FUNCTIONS = ("begin_input", "set_input", "run_layer", "logits", "labels")
 
 
 def _case_text(case: Case, index: int) -> str:
-    """The network under names of its own, and what each step reads and writes."""
+    """The network under names of its own, what each step reads and writes, inputs, and what should come of them."""
     region = lambda name: f"{{{case.plan.buffers[name].offset}, {case.program.layouts[name].size}}}"  # noqa: E731
-    steps = ["{{" + region(case.program.input) + "}, 1}"]  # what sets the input
-    for step in case.program.steps:
+    steps = ["{{" + region(case.program.input) + "}, 1, 0}"]  # what sets the input
+    masks = []
+    for number, step in enumerate(case.program.steps):
         regions = [region(name) for name in (step.writes, *step.reads)]
-        steps.append(f"{{{{{', '.join(regions)}}}, {len(regions)}}}")
+        mask = meaning(case.program.layouts[step.writes])
+        if (mask != 0xFF).any():
+            masks.append(f"static const uint8_t mask_{number}[] = {{{', '.join(map(str, mask))}}};\n")
+        named = f"mask_{number}" if (mask != 0xFF).any() else "0"
+        steps.append(f"{{{{{', '.join(regions)}}}, {len(regions)}, {named}}}")
+    sums = [
+        f"{checksum(case.expected[name][clip] & meaning(case.program.layouts[name]))}u"
+        for clip in range(len(case.x))
+        for name in written(case)
+    ]
+    clips = [str(value) for value in case.x.astype(np.uint8).ravel()]
     return (
         f"/* {case.name} */\n"
         + "".join(f"#define pqk_network_{name} battery_{name}_{index}\n" for name in FUNCTIONS)
         + f'#include "network_{index}/network.c"\n#include "battery.h"\n'
+        + "".join(masks)
         + f"static const battery_step steps[] = {{{', '.join(steps)}}};\n"
+        + f"static const uint8_t clips[] = {{{', '.join(clips)}}};\n"
+        + f"static const uint32_t sums[] = {{{', '.join(sums)}}};\n"
         + f"extern const battery_case battery_case_{index};\n"
-        + f"const battery_case battery_case_{index} = {{PQK_INPUT_BYTES, PQK_LAYERS, steps, pqk_network_begin_input,"
-        + " pqk_network_set_input, pqk_network_run_layer};\n"
+        + f"const battery_case battery_case_{index} = {{{len(case.x)}, clips, sums, PQK_INPUT_BYTES,"
+        + f" PQK_ARENA_BYTES + {GAP}, 1 + PQK_LAYERS, steps,"
+        + " pqk_network_begin_input, pqk_network_set_input, pqk_network_run_layer};\n"
     )
 
 
 def checksum(memory: Array) -> int:
-    """As battery_checksum of battery.c."""
-    return zlib.crc32(memory.tobytes())
+    """As battery_checksum in battery.c."""
+    powers = np.cumprod(np.full(len(memory), PRIME, np.uint32), dtype=np.uint32)[::-1]  # of the last byte: PRIME
+    return int(np.sum(powers * memory.astype(np.uint32), dtype=np.uint32))
+
+
+def written(case: Case) -> list[str]:
+    """What each step writes; the first sets the input."""
+    return [case.program.input, *(step.writes for step in case.program.steps)]
+
+
+def problem(case: Case, clip: int, step: int, damaged: int, wrong: str) -> str:
+    """A sentence on a step that went wrong."""
+    kernel = ["setting the input", *(step.kernel for step in case.program.steps)][step]
+    name = written(case)[step]
+    layout = case.program.layouts[name]
+    return f"{case.name}: clip {clip}: {kernel} wrote {name}: {wrong}; {damaged} bytes changed elsewhere; {layout}"
 
 
 SUBJECTS: tuple[Kernel | Conversion, ...] = (*KERNELS, *CONVERSIONS)

@@ -6,7 +6,9 @@ from pqk_codegen.kernels.add_planes_mve import AddPlanesMve
 from pqk_codegen.kernels.add_wide_lanes import AddWideLanes
 from pqk_codegen.kernels.base import Conversion, Kernel
 from pqk_codegen.kernels.conv2d_dense import Conv2dDense
-from pqk_codegen.kernels.conv2d_lanes import Conv2dLanes
+from pqk_codegen.kernels.conv2d_grouped_lanes import Conv2dGroupedLanes
+from pqk_codegen.kernels.conv2d_lanes import Conv2dLanes, Conv2dLanesShort
+from pqk_codegen.kernels.conv2d_lanes_m7 import Conv2dLanesM7, Conv2dLanesM7Short
 from pqk_codegen.kernels.conv2d_lanes_v6m import Conv2dLanesV6m, Conv2dLanesV6mLong
 from pqk_codegen.kernels.conv2d_mve import Conv2dMve16, Conv2dMve32
 from pqk_codegen.kernels.conv2d_pool_straight import Conv2dPoolLooped, Conv2dPoolStraight
@@ -29,7 +31,11 @@ KERNELS: tuple[Kernel, ...] = (
     Conv2dMve16(),
     Conv2dMve32(),
     Conv2dLanes(),
+    Conv2dLanesShort(),
+    Conv2dLanesM7(),
+    Conv2dLanesM7Short(),
     Conv2dStraight(),
+    Conv2dGroupedLanes(),
     Conv2dWideLanes(),
     Conv2dLanesV6m(),
     Conv2dLanesV6mLong(),

@@ -19,6 +19,10 @@ DSP_CORES = ("host", "cortex-m4", "cortex-m7", "cortex-m33", "cortex-m55")
 """Cores with the DSP extension; the host runs every kernel's plain-C twin."""
 
 
+BURST_CORES = tuple(core for core in DSP_CORES if core != "cortex-m7")
+"""Cores with the DSP extension on which a multiple load is the cheapest: a Cortex-M7 loads and multiplies at once, but
+only single words; and it wants loops, which its caches hold, rather than straight-line code."""
+
 V6M_CORES = ("host", "cortex-m0", "cortex-m0plus", "cortex-m3")
 """Cores without it, whose best kernels are those made of ARMv6-M's instructions."""
 
@@ -132,6 +136,8 @@ class Kernel(ABC):
 
     name: ClassVar[str]
     """As reports show it; also the stem of the C file."""
+    sum_bits: ClassVar[int] = 16
+    """Of lanes: bits that the range of a channel's sums may take."""
     aligned: ClassVar[bool] = True
     """Whether what it reads and writes in equal sizes must have rows of equal length."""
     plain: ClassVar[bool] = False

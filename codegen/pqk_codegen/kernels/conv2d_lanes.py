@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from pqk_codegen.kernels.base import DSP_CORES
-from pqk_codegen.kernels.lane_stream import LaneStream
-from pqk_codegen.kernels.lanes import LANE, Channel
+from pqk_codegen.kernels.base import BURST_CORES
+from pqk_codegen.kernels.lane_stream import EntryStream
+from pqk_codegen.kernels.lanes import LANE, Channel, requantization
 
 ENTRY = """
     uxtah r3, r1, r2
@@ -18,29 +18,40 @@ ENTRY = """
     mla r7, r3, r2, r7
     .endr
 """
-
-
-class Conv2dLanes(LaneStream):
-    """Two multiply-accumulates an instruction, where the sums of every output channel provably fit 16 bits."""
-
-    name = "conv2d_lanes"
-    cores = DSP_CORES
-    lane = LANE
-    tile = 7
-    code = 600
-    channel_listing = f"""
-    ldmia r0!, {{r2, r10}}
-    {ENTRY}
-    bcs 3f
-    ldmia r0!, {{r2, r3}}
-    mov r11, #0x8000
-    .rept 7
-    uqsub16 r4, r4, r2
+SCALE = """
     smlawb r12, r3, r4, r11
     smlawt r4, r3, r4, r11
     pkhtb r4, r4, r12, asr #16
     usat16 r4, #7, r4
+"""
+LONG = f"""
+    ldmia r0!, {{r2, r3}}
+    mov r11, #0x8000
+    .rept 7
+    uqsub16 r4, r4, r2
+    {SCALE}
     .endr
+"""
+SHORT = f"""
+    ldmia r0!, {{r3, r11}}
+    .rept 7
+    {SCALE}
+    .endr
+"""
+
+
+def further(entry: str) -> str:
+    """What is executed for an entry after a channel's first."""
+    return f"ldr r2, [r0], #4\n{entry}\nbcc 2b @ taken"
+
+
+def once(entry: str, requantize: str) -> str:
+    """What is executed once a tile and channel, the first entry included."""
+    return f"""
+    ldmia r0!, {{r2, r10}}
+    {entry}
+    bcs 3f
+    {requantize}
     ldmia sp, {{r3, r11, r12}}
     stmia r3, {{r4-r10}}
     add r3, r11
@@ -48,11 +59,21 @@ class Conv2dLanes(LaneStream):
     cmp r0, r12
     bne 1b @ taken
     """
-    entry_listing = f"""
-    ldr r2, [r0], #4
-    {ENTRY}
-    bcc 2b @ taken
+
+
+class Conv2dLanes(EntryStream):
+    """Two multiply-accumulates an instruction, where the sums of every output channel provably fit 16 bits.
+
+    Cortex-M7 has kernels of its own (conv2d_lanes_m7).
     """
+
+    name = "conv2d_lanes"
+    cores = BURST_CORES
+    lane = LANE
+    tile = 7
+    code = 650
+    channel_listing = once(ENTRY, LONG)
+    entry_listing = further(ENTRY)
 
     def fits_channel(self, channel: Channel) -> bool:
         return channel.fits_lane
@@ -60,3 +81,24 @@ class Conv2dLanes(LaneStream):
     def pack_channel(self, channel: Channel, entries: Sequence[int]) -> list[int]:
         start, offset = channel.start * 0x10001, channel.offset * 0x10001
         return [entries[0], start, *entries[1:], offset, channel.multiplier]
+
+
+class Conv2dLanesShort(Conv2dLanes):
+    """The same for sums of 15 bits, which are requantised in an instruction less a word."""
+
+    name = "conv2d_lanes_short"
+    sum_bits = 15
+    code = 620
+    channel_listing = once(ENTRY, SHORT)
+
+    @property
+    def source(self) -> str:
+        return "conv2d_lanes.c"
+
+    def fits_channel(self, channel: Channel) -> bool:
+        return requantization(channel) is not None
+
+    def pack_channel(self, channel: Channel, entries: Sequence[int]) -> list[int]:
+        lane = requantization(channel)
+        assert lane is not None  # `supports` asked
+        return [entries[0], lane.start * 0x10001, *entries[1:], channel.multiplier, lane.rounding % 2**32]

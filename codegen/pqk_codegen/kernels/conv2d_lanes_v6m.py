@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from pqk_codegen.kernels.base import V6M_CORES
-from pqk_codegen.kernels.lane_stream import LaneStream
+from pqk_codegen.kernels.lane_stream import EntryStream
 from pqk_codegen.kernels.lanes import LANE, Channel
 from pqk_codegen.kernels.scaling import Scaling, short_scaling
 
@@ -86,7 +86,7 @@ def _channel_listing(constants: str, requantize: str) -> str:
     return f"{START}{ENTRY}str r0, [sp, #16]\nldr r0, [sp]\nldr r2, [pc, #400]\n{constants}\n{words}{END}"
 
 
-class Conv2dLanesV6m(LaneStream):
+class Conv2dLanesV6m(EntryStream):
     """Three instructions for two multiply-accumulates; requantisation by one multiplication, where that is exact."""
 
     name = "conv2d_lanes_v6m"
@@ -106,7 +106,7 @@ class Conv2dLanesV6m(LaneStream):
         return [_start(channel), *entries, scaling.shift, scaling.multiplier, scaling.rounding]
 
 
-class Conv2dLanesV6mLong(LaneStream):
+class Conv2dLanesV6mLong(EntryStream):
     """The same with two multiplications, which are always exact."""
 
     name = "conv2d_lanes_v6m_long"

@@ -126,10 +126,13 @@ class Conv2dMve(Kernel):
         _, height, width = shape
         large, small = self._tiles(width * fit.op.pool[1], 3)
         rows, groups = fit.op.pool[0], -(-fit.op.pool[0] // fit.group)
-        stored = 4 if groups > 1 else self.lanes
+        if fit.variant == "_pool":
+            beside = 40 * (large + small) + 40 * -(-width // self.lanes)
+        else:
+            beside = 50 * groups * (large + small) + (32 + 16 * groups) * -(-width // 4)
         entry = large * (self.per_turn + 6) + small * (self.per_turn + 4)
-        each = rows * (large * 17 + small * 13) + groups * (large + small) * 40 + -(-width // stored) * 40 * groups
-        return height * (busy * (each + 16) + entries * rows * entry)
+        each = rows * (large * 17 + small * 13) + beside + 16
+        return height * (busy * each + entries * rows * entry)
 
     def _tiles(self, length: int, vectors: int) -> tuple[int, int]:
         """Tiles of `vectors` vectors and of two that cover `length` positions; as in pqk_conv2d_mve.h."""

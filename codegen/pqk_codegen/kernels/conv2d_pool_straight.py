@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from pqk_codegen.kernels.base import DSP_CORES, Form, Invocation, Kernel, Node, Site
+from pqk_codegen.kernels.base import BURST_CORES, DSP_CORES, Form, Invocation, Kernel, Node, Site
 from pqk_codegen.kernels.geometry import compiled, conv2d_of
 from pqk_codegen.kernels.lanes import (
     LANE,
@@ -55,12 +55,13 @@ class Conv2dPoolStraight(Kernel):
     """Stride 1, windows up to three columns wide."""
 
     name = "conv2d_pool_straight"
+    cores: ClassVar[tuple[str, ...]] = BURST_CORES
     looped: ClassVar[bool] = False
     """Whether the code of a window's row is there once, in a loop, rather than once for every row."""
 
     def supports(self, node: Node) -> bool:
         op = node.op
-        if not isinstance(op, Conv2d) or node.core not in DSP_CORES or activation_bits(node.output) is None:
+        if not isinstance(op, Conv2d) or node.core not in self.cores or activation_bits(node.output) is None:
             return False
         if op.stride != (1, 1) or not 2 <= op.pool[1] <= WIDEST_POOL or node.output.shape[2] < _windows(op):
             return False
@@ -129,6 +130,7 @@ class Conv2dPoolLooped(Conv2dPoolStraight):
     """The same with a loop over the rows of a window: a fraction of the code, and slower."""
 
     name = "conv2d_pool_looped"
+    cores = DSP_CORES
     looped = True
 
 

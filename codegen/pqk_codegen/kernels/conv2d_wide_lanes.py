@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 from pqk_codegen.kernels.base import DSP_CORES
-from pqk_codegen.kernels.lane_stream import LaneStream
+from pqk_codegen.kernels.lane_stream import EntryStream
 from pqk_codegen.kernels.lanes import WIDE, Channel
 
 
-class Conv2dWideLanes(LaneStream):
+class Conv2dWideLanes(EntryStream):
     """Two multiply-accumulates an instruction for sums of up to 23 bits, as weights of 8 bits need."""
 
     name = "conv2d_wide_lanes"

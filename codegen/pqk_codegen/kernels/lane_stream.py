@@ -1,4 +1,4 @@
-"""Convolutions on lanes whose weights are a stream of entries: what the kernels for 16-bit and wide lanes share."""
+"""Convolutions on lanes whose weights are a stream: what the kernels for 16-bit and wide lanes share."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -25,13 +25,12 @@ from pqk_codegen.layout import Lanes, Layout
 from pqk_codegen.ops import Convolution
 
 REACH = 2**16  # bytes that an entry can address
-LARGEST_WEIGHT = 2**14 - 1  # of an entry, in magnitude
 LAST = 0x10000
 LOOP = 30  # instructions of the C loop round a tile
 
 
 class LaneStream(Kernel):
-    """Entries of 4 bytes. Any stride, dilation and padding, depthwise or not; no pooling.
+    """Any stride, dilation and padding, depthwise or not; no pooling.
 
     A convolution that keeps its input's size reads the tensor's shared lanes. Any other gets lanes of its own, arranged
     so that its taps are constant distances, too.
@@ -44,10 +43,8 @@ class LaneStream(Kernel):
     """Words computed at a time."""
     code: ClassVar[int]
     """Bytes of the function."""
-    channel_listing: ClassVar[str]
-    """What is executed once a tile and channel, its first entry and the way back to the next channel included."""
-    entry_listing: ClassVar[str]
-    """What is executed for each further entry."""
+    largest_weight: ClassVar[int]
+    """That the stream can hold, in magnitude."""
 
     @property
     def source(self) -> str:
@@ -59,8 +56,12 @@ class LaneStream(Kernel):
         """Whether a channel's sums provably fit the lanes."""
 
     @abstractmethod
-    def pack_channel(self, channel: Channel, entries: Sequence[int]) -> list[int]:
-        """A channel's part of the stream."""
+    def pack(self, found: Sequence[Channel], offsets: Array) -> Array:
+        """The stream. `offsets` int64 [out, taps]: bytes from the input buffer's start to each tap of output (0, 0)."""
+
+    @abstractmethod
+    def cost(self, found: Sequence[Channel], output: Lanes, wait_states: int) -> Cost:
+        """Estimate of one call."""
 
     def supports(self, node: Node) -> bool:
         op = node.op
@@ -69,7 +70,7 @@ class LaneStream(Kernel):
         if activation_bits(node.output) is None:
             return False
         found = channels(op, node.inputs[0], node.output.maximum)
-        return all(self.fits_channel(channel) and _small_weights(channel) for channel in found)
+        return all(self.fits_channel(channel) and self._small_weights(channel) for channel in found)
 
     def reads(self, node: Node) -> tuple[Form, ...]:
         op = conv2d_of(node)
@@ -100,34 +101,49 @@ class LaneStream(Kernel):
         op = conv2d_of(site)
         source, output = (lanes_of(site.layouts[tensor.name]) for tensor in (site.inputs[0], site.output))
         found = channels(op, site.inputs[0], site.output.maximum)
-        stream = self._pack(found, 4 * channel_offsets(op, source))
+        stream = self.pack(found, 4 * channel_offsets(op, source))
         return Invocation(
             kernel=self.name,
             function=f"pqk_{self.name}_u{activation_bits(site.output)}",
             sources=(self.source,),
             tables=(Table("stream", stream, "for each output channel its entries, start and requantisation"),),
-            cost=self._cost(found, output, site.wait_states),
+            cost=self.cost(found, output, site.wait_states),
             code=self.code,
             structure="pqk_lane_stream_t",
             fields=(
                 ("stream", "@stream"),
-                ("stream_words", str(stream.size)),
+                ("stream_bytes", str(stream.nbytes)),
                 ("output", lanes_expression(output)),
                 ("words", str(output.words)),
             ),
         )
 
-    def _pack(self, found: Sequence[Channel], offsets: Array) -> Array:
+    def _small_weights(self, channel: Channel) -> bool:
+        return int(np.abs(channel.weights).max(initial=0)) <= self.largest_weight
+
+
+class EntryStream(LaneStream):
+    """Entries of 4 bytes, each a weight and where its tap is."""
+
+    largest_weight = 2**14 - 1
+    channel_listing: ClassVar[str]
+    """What is executed once a tile and channel, its first entry and the way back to the next channel included."""
+    entry_listing: ClassVar[str]
+    """What is executed for each further entry."""
+
+    @abstractmethod
+    def pack_channel(self, channel: Channel, entries: Sequence[int]) -> list[int]:
+        """A channel's part of the stream."""
+
+    def pack(self, found: Sequence[Channel], offsets: Array) -> Array:
         words: list[int] = []
         for channel, places in zip(found, offsets, strict=True):
-            taps = np.flatnonzero(channel.weights)
-            pairs = [(int(channel.weights[tap]), int(places[tap])) for tap in taps] or [(0, int(places.min()))]
-            entries = [(weight << 17) % 2**32 | place for weight, place in pairs]
+            entries = [(weight << 17) % 2**32 | place for weight, place in taps_of(channel, places)]
             entries[-1] |= LAST
             words += self.pack_channel(channel, entries)
         return np.array(words, np.uint32)
 
-    def _cost(self, found: Sequence[Channel], output: Lanes, wait_states: int) -> Cost:
+    def cost(self, found: Sequence[Channel], output: Lanes, wait_states: int) -> Cost:
         further = sum(max(1, int(np.count_nonzero(channel.weights))) - 1 for channel in found)
         channel = block(self.channel_listing, wait_states=wait_states)
         entry = block(self.entry_listing, wait_states=wait_states)
@@ -135,5 +151,7 @@ class LaneStream(Kernel):
         return tile * -(-output.words // self.tile) + finishing_cost(output)
 
 
-def _small_weights(channel: Channel) -> bool:
-    return int(np.abs(channel.weights).max(initial=0)) <= LARGEST_WEIGHT
+def taps_of(channel: Channel, places: Array) -> list[tuple[int, int]]:
+    """Weight and place of a channel's nonzero taps, or of one that is zero if there is no other."""
+    taps = np.flatnonzero(channel.weights)
+    return [(int(channel.weights[tap]), int(places[tap])) for tap in taps] or [(0, int(places.min()))]

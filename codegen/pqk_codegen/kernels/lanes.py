@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -75,21 +76,27 @@ class Requantization:
 
 
 def requantization(channel: Channel) -> Requantization | None:
-    """An offset for which that is exact, or None: the sums do not fit 15 bits, or there is no such offset.
+    """An offset for which that is exact, or None: the sums do not fit 15 bits, or there is no such offset."""
+    found = _exact_offset(channel.offset, max(channel.high, 0), channel.multiplier)
+    return Requantization(channel.bias + found[0], 2**15 - found[1]) if found else None
 
-    `rounding` takes offset * multiplier / 2^16 back, rounded down or up, so that a remainder is left over in every
-    result. It changes none if it is smaller than the distance of every sum's product to the next rounding threshold.
+
+@cache
+def _exact_offset(smallest: int, high: int, multiplier: int) -> tuple[int, int] | None:
+    """An offset, and what takes it back after the multiplication, exactly for sums up to `high`.
+
+    That is offset * multiplier / 2^16, rounded down or up, so that a remainder is left over in every result. It changes
+    none if it is smaller than the distance of every sum's product to the next rounding threshold.
     """
-    offsets = np.arange(channel.offset, min(channel.offset + OFFSETS, 2**15 - max(channel.high, 0)))
-    beyond = (np.arange(max(channel.high, 0) + 1) * channel.multiplier + 2**31) % 2**32
-    remainders = offsets * channel.multiplier % 2**16
+    offsets = np.arange(smallest, min(smallest + OFFSETS, 2**15 - high))
+    beyond = (np.arange(high + 1) * multiplier + 2**31) % 2**32
+    remainders = offsets * multiplier % 2**16
     down, up = remainders < 2**32 - beyond.max(), 2**16 - remainders <= beyond.min()
     exact = np.flatnonzero(down | up)
     if not exact.size:
         return None
     offset = int(offsets[exact[0]])
-    taken = (offset * channel.multiplier >> 16) + int(not down[exact[0]])
-    return Requantization(channel.bias + offset, 2**15 - taken)
+    return offset, (offset * multiplier >> 16) + int(not down[exact[0]])
 
 
 def channels(op: Convolution, source: Tensor, maximum: int) -> list[Channel]:
@@ -125,6 +132,24 @@ def _output(value: int, multiplier: int, maximum: int) -> int:
 
 
 @dataclass(frozen=True)
+class WeightBits:
+    """log2(2 * largest integer + 1) of the output channels that have weights; the bits of a symmetric range."""
+
+    least: float
+    mean: float
+    most: float
+
+
+def weight_bits(op: Convolution) -> WeightBits:
+    """The bits that the channels of a convolution use; all 0 where none has weights."""
+    largest = np.abs(op.weights.astype(np.int64)).reshape(len(op.weights), -1).max(axis=1)
+    bits = np.log2(2 * largest[largest > 0] + 1)
+    if not bits.size:
+        return WeightBits(0.0, 0.0, 0.0)
+    return WeightBits(float(bits.min()), float(bits.mean()), float(bits.max()))
+
+
+@dataclass(frozen=True)
 class Budget:
     """How a layer's channels use 16-bit lanes: what must fit is the range of bias + sum, whatever the weights' bits."""
 
@@ -134,6 +159,8 @@ class Budget:
     """Channels that do not fit a lane."""
     spare_bits: int
     """By so many more bits could every weight of the layer be finer with all channels still in their lanes."""
+    weight_bits: WeightBits
+    """What the channels use; with `compression.lane_budget` as many as fit."""
 
 
 def budget(op: Convolution, source: Tensor, output: Tensor) -> Budget:
@@ -144,7 +171,7 @@ def budget(op: Convolution, source: Tensor, output: Tensor) -> Budget:
     # Signed halfwords are what the multiplication wants: a channel's largest sum has 15 bits.
     largest = max(max(channel.high / (2**15 - 1), (channel.high + channel.offset) / (2**LANE - 1)) for channel in found)
     spare = 0 if beyond or largest <= 0 else max(0, math.floor(-math.log2(largest)))
-    return Budget(used, beyond, spare)
+    return Budget(used, beyond, spare, weight_bits(op))
 
 
 def activation_bits(tensor: Tensor) -> int | None:

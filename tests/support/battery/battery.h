@@ -18,27 +18,34 @@ typedef struct {
 typedef struct {
     battery_region regions[BATTERY_REGIONS];
     uint32_t count;
+    const uint8_t *mask; /* bits that mean something in what it writes; all do if it is 0 */
 } battery_step;
 
+/* Step 0 sets the input, step i runs step i - 1 of the network. */
 typedef struct {
+    uint32_t clip_count;
+    const uint8_t *clips;
+    const uint32_t *checksums; /* for each clip, of what every step writes */
     uint32_t input_bytes;
-    uint32_t steps;           /* without the one that sets the input */
-    const battery_step *step; /* the first one sets the input */
+    uint32_t arena_bytes; /* a multiple of 4 */
+    uint32_t step_count;
+    const battery_step *steps;
     void (*begin_input)(void);
     void (*set_input)(uint32_t offset, const uint8_t *bytes, uint32_t n);
-    void (*run)(uint32_t step);
+    void (*run)(uint32_t layer);
 } battery_case;
 
 extern const battery_case *const battery_cases[];
 
-/* Fills the arena with rubbish and sets the input. Returns the number of bytes changed elsewhere.
- */
-uint32_t battery_begin(const battery_case *test, const uint8_t *clip);
+/* What a step did: how many bytes it changed outside of what it writes; what it has written. */
+typedef struct {
+    uint32_t damaged;
+    uint32_t is_right;
+    const uint8_t *written;
+    uint32_t size;
+} battery_result;
 
-/* Runs step `index`, from 0 on. Returns the number of bytes changed outside of what it writes. */
-uint32_t battery_run(const battery_case *test, uint32_t index);
-
-/* What step `index` has written; -1 for the input. */
-const uint8_t *battery_written(const battery_case *test, int32_t index, uint32_t *size);
+/* Runs a step; all of a clip in order. Step 0 fills the arena with rubbish first. */
+battery_result battery_run(const battery_case *test, uint32_t clip, uint32_t step);
 
 #endif
