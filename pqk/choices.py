@@ -1,5 +1,6 @@
 """What a build says about its kernels: which were chosen, what plain C would cost instead, and how full lanes are."""
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -53,5 +54,4 @@ def _lane_budget(plan: Plan, layer: Layer) -> dict[str, Any]:
     if not isinstance(op, Convolution):
         return {}
     inputs, output = plan.network.op_tensors(op)
-    used = budget(op, inputs[0], output)
-    return {"lanes": {"used": used.used, "beyond": used.beyond, "spare_bits": used.spare_bits}}
+    return {"lanes": dataclasses.asdict(budget(op, inputs[0], output))}

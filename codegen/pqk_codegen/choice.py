@@ -14,7 +14,8 @@ from pqk_codegen.kernels.base import Kernel
 from pqk_codegen.layout import arena_size, plan_arena
 from pqk_codegen.storage import Program, Resolver, Step
 
-STRUCTURE = 56  # bytes of a layer's constant structure and its wrapper function, about
+WRAPPER = 30  # bytes of the function that calls a step's kernel, and of the pointer to it, about
+NUMBER = 2.6  # bytes of a number in a step's constant structure, on average
 TRADES = tuple(10.0**exponent for exponent in (-2, -1, 0, 1, 2, 3))  # instructions or cycles given for a byte
 STRAIGHT_LIMIT = 16 * 1024
 
@@ -125,7 +126,8 @@ def code(steps: Iterable[Step]) -> int:
     """Bytes of kernels, code specialised to weights, and structures."""
     calls = [step.invocation for step in steps]
     functions = {call.function: call.code for call in calls}
-    return sum(functions.values()) + straight(steps) + len(calls) * STRUCTURE
+    numbers = sum(1 + value.count(",") for call in calls for _, value in call.fields)
+    return sum(functions.values()) + straight(steps) + len(calls) * WRAPPER + round(NUMBER * numbers)
 
 
 def straight(steps: Iterable[Step]) -> int:

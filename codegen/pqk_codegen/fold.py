@@ -1,6 +1,7 @@
 """From trained real numbers to the integers of the IR: BatchNorm and scales become bias and multiplier."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -9,6 +10,7 @@ from pqk_codegen.ops.convolution import SMALLEST_SHIFT
 
 # Beyond this a bias drowns its channel's weighted sums: the channel is a constant in all but name.
 LARGEST_BIAS = 2**22
+LARGEST_MULTIPLIER = 2**31 - 2  # even, as all are; see `fold_conv`
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,9 @@ def fold_conv(
 
     The shift is 32 unless a channel's real factor reaches a half: then the largest that keeps multipliers below
     2**31, and the smallest allowed with saturated multipliers for factors beyond that.
+
+    Multipliers are even: kernels that sum up a pool's window in unsigned lanes of 16 bits multiply by signed ones, and
+    make good for that with multiplier / 2, which must be whole. Beside a factor near a half it is 2**-31 of the result.
     """
     window = pool[0] * pool[1]
     sign = np.where(np.asarray(bn_scale) < 0, -1, 1)
@@ -54,12 +59,17 @@ def fold_conv(
     bias = np.rint(offset / safe_unit)
     factor = safe_unit / output_scale / window
     shift = _shift(float(factor.max(initial=0.0)))
-    multiplier = np.clip(np.rint(factor * 2.0**shift), 0, 2**31 - 1)
+    multiplier = np.clip(_even(factor * 2.0**shift), 0, LARGEST_MULTIPLIER)
     signed = np.asarray(weights) * sign[:, None, None, None]
     kept = np.where(constant[:, None, None, None], 0, signed)
     return FoldedConv(kept.astype(np.int8), bias.astype(np.int32), multiplier.astype(np.int32), shift)
 
 
 def _shift(largest: float) -> int:
-    fitting = [shift for shift in range(32, SMALLEST_SHIFT, -1) if np.rint(largest * 2.0**shift) < 2**31]
+    fitting = [shift for shift in range(32, SMALLEST_SHIFT, -1) if _even(largest * 2.0**shift) < 2**31]
     return fitting[0] if fitting else SMALLEST_SHIFT
+
+
+def _even(value: Any) -> Any:
+    """The nearest even integer; of floats or arrays."""
+    return 2 * np.rint(value / 2)

@@ -38,6 +38,7 @@ class Quantization:
     """Everything a trained network needs to become integers."""
 
     weight_bits: int
+    """Of the largest integer."""
     activation_bits: int
     weights: Mapping[str, QuantizedWeight]
     """By layer."""
@@ -89,10 +90,10 @@ class _Folder:
 
     def convolution(self, layer: Convolution, x: _Real) -> _Real:
         weight, scale = self._quantization.weights[layer.name], self._quantization.steps[layer.stream]
-        bn_scale, bn_shift = _affine(layer)
+        bn_scale, bn_shift = affine(layer)
         self.convolutions[layer.name] = fold_conv(
-            _numpy(weight.integers).astype(np.int8),
-            _numpy(weight.step).reshape(-1),
+            to_numpy(weight.integers).astype(np.int8),
+            to_numpy(weight.step).reshape(-1),
             bn_scale,
             bn_shift,
             input_scale=x.scale,
@@ -111,19 +112,20 @@ class _Folder:
     def classify(self, layer: Classifier, x: _Real) -> _Real:
         weight = self._quantization.weights[layer.name]
         scale = float(weight.step) * x.scale
-        bias = np.rint(_numpy(layer.bias) / scale).astype(np.int32)
-        self.classifiers[layer.name] = IntegerClassifier(_numpy(weight.integers).astype(np.int8), bias, scale)
+        bias = np.rint(to_numpy(layer.bias) / scale).astype(np.int32)
+        self.classifiers[layer.name] = IntegerClassifier(to_numpy(weight.integers).astype(np.int8), bias, scale)
         return _Real(scale, ())
 
 
-def _affine(layer: Convolution) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+def affine(layer: Convolution) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """Batch normalisation with its running statistics as `scale * x + shift`, float64 [out] each."""
     norm = layer.norm
-    scale = _numpy(norm.weight) / np.sqrt(_numpy(norm.running_var) + norm.eps)
-    return scale, _numpy(norm.bias) - _numpy(norm.running_mean) * scale
+    scale = to_numpy(norm.weight) / np.sqrt(to_numpy(norm.running_var) + norm.eps)
+    return scale, to_numpy(norm.bias) - to_numpy(norm.running_mean) * scale
 
 
-def _numpy(tensor: Tensor | None) -> np.ndarray[Any, Any]:
+def to_numpy(tensor: Tensor | None) -> np.ndarray[Any, Any]:
+    """float64 of the same shape."""
     assert tensor is not None
     return tensor.detach().to(torch.float64).numpy()
 

@@ -26,15 +26,26 @@ class QuantizedWeight:
         """The quantised weight."""
         return self.integers * self.step
 
+    @property
+    def bits(self) -> int:
+        """That the largest integer needs, with its sign."""
+        return int(self.integers.abs().max()).bit_length() + 1
 
-def quantize_weight(weight: Tensor, bits: int, *, per_channel: bool) -> QuantizedWeight:
-    """Symmetric, restricted range: integers in -(2^(b-1) - 1) .. 2^(b-1) - 1, step = max|w| / (2^(b-1) - 1).
 
-    The first axis of `weight` is the output channel. One step per channel, or one for the whole tensor.
+def largest_integer(bits: int) -> int:
+    """Of a symmetric range of so many bits: 2^(bits - 1) - 1."""
+    limit: int = 2 ** (bits - 1) - 1
+    return limit
+
+
+def quantize_weight(weight: Tensor, limit: Tensor) -> QuantizedWeight:
+    """Symmetric, restricted range: integers in -limit .. limit, step = max|w| / limit.
+
+    `limit` has one value for the whole tensor, shape [], or one per output channel, which is the first axis of
+    `weight`: shape [out, 1, ...]. There are as many steps as limits.
     """
     weight = weight.detach()
-    limit = 2 ** (bits - 1) - 1
-    axes = tuple(range(1, weight.ndim)) if per_channel else tuple(range(weight.ndim))
+    axes = tuple(range(1 if limit.ndim else 0, weight.ndim))
     step = (weight.abs().amax(axes, keepdim=True) / limit).clamp_min(SMALLEST_STEP)
     return QuantizedWeight(torch.round(weight / step).clamp(-limit, limit), step)
 

@@ -14,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from pqk_codegen import store
+from pqk_codegen.kernels.lanes import weight_bits
+from pqk_codegen.ops import Convolution
 
 from pqk.features import Features
 from pqk.files import atomic_directory, atomic_write_text, digest
@@ -63,19 +65,13 @@ def train_float(project: Project, features: Features, out_dir: Path, *, report: 
 def train_compressed(project: Project, features: Features, float_dir: Path, out_dir: Path, *, report: Report) -> None:
     """Train with `project.compression` and write network/ (the IR) and training.json into `out_dir`.
 
-    `float_dir` is what `train_float` wrote; its record is merged into training.json.
+    `float_dir` is what `train_float` wrote; its record is merged into training.json, which also says how many bits
+    the weights of each convolution have.
     Raises ProjectError for an unknown network or method, or a sparsity that cannot be reached.
     """
     method_name = project.compression.method
     outcome = _train(find_compression(method_name), project, features, out_dir, report)
     reference = json.loads((float_dir / RECORD).read_text(encoding="utf-8"))
-    record = {
-        **reference,
-        "method": method_name,
-        "accuracy": {**reference["accuracy"], "fake_quant": outcome.accuracy},
-        "history": {**reference["history"], method_name: outcome.history},
-        "labels_fake_quant_testing": outcome.predictions["testing"].tolist(),
-    }
     front_end = as_plain(project.front_end)
     network = to_ir(
         outcome.method.network,
@@ -84,6 +80,15 @@ def train_compressed(project: Project, features: Features, float_dir: Path, out_
         classes=features.classes,
         front_end=front_end,
     )
+    convolutions = [op for op in network.ops if isinstance(op, Convolution)]
+    record = {
+        **reference,
+        "method": method_name,
+        "accuracy": {**reference["accuracy"], "fake_quant": outcome.accuracy},
+        "history": {**reference["history"], method_name: outcome.history},
+        "labels_fake_quant_testing": outcome.predictions["testing"].tolist(),
+        "weight_bits": {op.name: dataclasses.asdict(weight_bits(op)) for op in convolutions},
+    }
     with atomic_directory(out_dir) as folder:
         store.save(network, folder / "network")
         _write_record(folder, record)

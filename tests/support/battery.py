@@ -100,9 +100,9 @@ def _extreme_bias(rng: Generator, op: Convolution, source: Tensor) -> Convolutio
 
 
 def _full_lanes(rng: Generator, op: Convolution, source: Tensor) -> Convolution:
-    """Channels that keep so many weights as 16 bits can take, most of their range below zero."""
+    """Channels that keep so many weights as 15 or 16 bits can take, most of their range below zero."""
     rows = op.weights.astype(np.int64).reshape(len(op.weights), -1)
-    span, room = source.maximum - source.minimum, 2**16 - 1
+    span, room = source.maximum - source.minimum, 2 ** _pick(rng, 15, 16) - 1
     order = rng.permuted(np.broadcast_to(np.arange(rows.shape[1]), rows.shape), axis=1)
     taken = np.take_along_axis(np.abs(rows), order, axis=1).cumsum(axis=1) * span <= room
     kept = np.zeros_like(rows)
@@ -110,7 +110,7 @@ def _full_lanes(rng: Generator, op: Convolution, source: Tensor) -> Convolution:
     positive, negative = (np.maximum(sign * kept, 0).sum(axis=1) for sign in (1, -1))
     rise = positive * source.maximum - negative * source.minimum
     weights = kept.reshape(op.weights.shape).astype(np.int8)
-    return replace(op, weights=weights, bias=(rng.integers(1, 2**14, len(rise)) - rise).astype(np.int32))
+    return replace(op, weights=weights, bias=(rng.integers(1, room // 4, len(rise)) - rise).astype(np.int32))
 
 
 def _small_shift(rng: Generator, op: Convolution, source: Tensor) -> Convolution:
@@ -318,7 +318,7 @@ def _case(rng: Generator, subject: Kernel | Conversion, core: str, kind: type[Op
         if drawn and program:
             x = _inputs(rng, program.network)
             values = interpreter.run(program.network, x)
-            if _is_telling(name, drawn[1], program.network, values):
+            if _is_telling(name, subject, drawn[1], program.network, values):
                 placed = place(program, core, lambda layouts, lifetimes: guarded(layouts, lifetimes, align))
                 label = f"{subject.name} on {core}, {kind.kind}, {name}"
                 return Case(label, program, placed, x, _expected(program, values))
@@ -352,13 +352,15 @@ def _inputs(rng: Generator, network: Network) -> Array:
     return x
 
 
-def _is_telling(name: str, op: Op, network: Network, values: Mapping[str, Array]) -> bool:
+def _is_telling(name: str, subject: Kernel | Conversion, op: Op, network: Network, values: Mapping[str, Array]) -> bool:
     """Whether a wrong kernel would show: most cases must not have the same output everywhere."""
     output = values[op.output]
     if isinstance(op, Convolution) and name == "full lanes":
         source = network.tensors[op.inputs[0]]
         reach = np.abs(op.weights.astype(int)).reshape(len(op.weights), -1).sum(axis=1)
-        if reach.max() * (source.maximum - source.minimum) < 0.7 * 2**16:
+        if reach.max() * (source.maximum - source.minimum) < 0.7 * 2 ** (
+            subject.sum_bits if isinstance(subject, Kernel) else 16
+        ):
             return False
     if name == "saturation" and not isinstance(op, SumPool):
         return bool(output.max() == network.tensors[op.output].maximum)

@@ -65,4 +65,15 @@ def test_the_shift_makes_room_for_large_factors() -> None:
 
 def test_too_large_a_factor_saturates() -> None:
     folded = fold_one(100.0, 100.0, 0.0)
-    assert (folded.shift, folded.multiplier[0]) == (24, 2**31 - 1)
+    assert (folded.shift, folded.multiplier[0]) == (24, 2**31 - 2)
+
+
+def test_multipliers_are_even_and_the_nearest_such() -> None:
+    rng = fresh("even")
+    for _ in range(100):
+        factor = float(np.exp(rng.uniform(-20, 4)))
+        folded = fold_one(0.1 * factor, 1.0, 0.0)
+        multiplier = int(folded.multiplier[0])
+        assert multiplier % 2 == 0
+        assert abs(multiplier - factor * 2.0**folded.shift) <= 1.001
+    assert fold_one(0.1 * (0.5 - 2.0**-33), 1.0, 0.0).shift == 31  # 2^31 - 0.5 would be rounded beyond 31 bits

@@ -16,7 +16,7 @@ from pqk.train.integer import InputFormat
 from pqk.train.methods import METHODS, find_compression
 from pqk.train.methods.pqk import MASK_PERIOD, RAMP, Pqk, cubic_ramp
 from pqk.train.networks import make
-from pqk.train.quantize import ActivationQuantizer, quantize_weight
+from pqk.train.quantize import ActivationQuantizer, largest_integer, quantize_weight
 
 SOURCE = InputFormat((1, 24, 12), "uint8", 0.125)
 TRAINING = TrainingConfig(phase1_epochs=2, phase2_epochs=1)
@@ -154,11 +154,21 @@ def test_the_teacher_starts_with_the_student_s_normalisation() -> None:
 def test_weights_use_the_restricted_range_with_one_step_per_channel(bits: int) -> None:
     weight = torch.randn(5, 3, 3, 3)
     weight[3] = 0
-    quantized = quantize_weight(weight, bits, per_channel=True)
-    limit = 2 ** (bits - 1) - 1
+    limit = largest_integer(bits)
+    assert limit == 2 ** (bits - 1) - 1
+    quantized = quantize_weight(weight, torch.full((5, 1, 1, 1), float(limit)))
     assert quantized.integers.abs().amax((1, 2, 3)).tolist() == [limit, limit, limit, 0, limit]
     assert ((quantized.value - weight).abs() <= quantized.step / 2 * 1.001).all()
-    assert quantize_weight(weight, bits, per_channel=False).step.numel() == 1
+    assert quantized.bits == bits
+    assert quantize_weight(weight, torch.tensor(float(limit))).step.numel() == 1
+
+
+def test_every_channel_has_its_own_range() -> None:
+    weight = torch.randn(3, 2, 3, 3)
+    quantized = quantize_weight(weight, torch.tensor([1.0, 20.0, 127.0]).reshape(3, 1, 1, 1))
+    assert quantized.integers.abs().amax((1, 2, 3)).tolist() == [1, 20, 127]
+    assert ((quantized.value - weight).abs() <= quantized.step / 2 * 1.001).all()
+    assert quantized.bits == 8
 
 
 def test_activations_lie_on_the_grid_and_saturated_ones_get_no_gradient() -> None:

@@ -1,12 +1,17 @@
 """The trainer's integers are the generator's: same logits as the interpreter, on every input."""
 
 import secrets
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from pqk_codegen import interpreter, store
+from pqk_codegen.ir import Network
+from pqk_codegen.kernels.lanes import Channel, channels, weight_bits
+from pqk_codegen.ops import Convolution
+from support.seeds import fresh
 from support.trained import CLASSES, ir_of, random_inputs, random_pqk
 
 from pqk.project import CompressionConfig
@@ -16,15 +21,19 @@ from pqk.train.networks import NETWORKS
 
 @pytest.mark.parametrize("arch", NETWORKS)
 @pytest.mark.parametrize(("dtype", "scale"), [("uint8", 0.125), ("int8", 1.0)])
-@pytest.mark.parametrize(("weight_bits", "activation_bits"), [(4, 7), (2, 4), (8, 8)])
+@pytest.mark.parametrize(
+    ("weight_bits", "activation_bits", "lane_budget"), [(4, 7, 0), (4, 7, 16), (2, 4, 15), (8, 8, 0)]
+)
 def test_logits_equal_the_interpreter_s(
-    arch: str, dtype: str, scale: float, weight_bits: int, activation_bits: int
+    arch: str, dtype: str, scale: float, weight_bits: int, activation_bits: int, lane_budget: int
 ) -> None:
     seed = secrets.randbits(32)
     print("seed", seed)
     rng = np.random.default_rng(seed)
     source = InputFormat((1, int(rng.integers(8, 30)), int(rng.integers(6, 20))), dtype, scale)
-    compression = CompressionConfig(sparsity=0.8, weight_bits=weight_bits, activation_bits=activation_bits)
+    compression = CompressionConfig(
+        sparsity=0.8, weight_bits=weight_bits, activation_bits=activation_bits, lane_budget=lane_budget
+    )
     method = random_pqk(arch, source, compression, rng)
     x = random_inputs(source, 12, rng)
     expected = interpreter.logits(ir_of(method, arch), x)
@@ -48,11 +57,12 @@ def test_the_ir_describes_the_network(tmp_path: Path) -> None:
     assert network.tensors["conv0_out"].maximum == 127
 
 
-def test_fake_quantised_floats_are_close_to_the_integers() -> None:
+@pytest.mark.parametrize("lane_budget", [0, 15, 16])
+def test_fake_quantised_floats_are_close_to_the_integers(lane_budget: int) -> None:
     """Training judges the network that is delivered: with equal statistics the floats differ by rounding only."""
     rng = np.random.default_rng(secrets.randbits(32))
     source = InputFormat((1, 24, 12), "uint8", 0.125)
-    method = random_pqk("res8-narrow", source, CompressionConfig(sparsity=0.5), rng)
+    method = random_pqk("res8-narrow", source, CompressionConfig(sparsity=0.5, lane_budget=lane_budget), rng)
     x = torch.from_numpy(random_inputs(source, 16, rng))
     with torch.no_grad():
         floats = method.student_logits(x * source.scale)
@@ -60,6 +70,40 @@ def test_fake_quantised_floats_are_close_to_the_integers() -> None:
     exact = method.predict(x) * integers.classifiers["fc"].scale
     spread = floats.std()
     assert (floats - exact).abs().max() < 0.1 * spread
+
+
+@pytest.mark.parametrize("arch", NETWORKS)
+@pytest.mark.parametrize(("dtype", "scale"), [("uint8", 0.125), ("int8", 1.0)])
+def test_the_lane_budget_is_spent_and_not_overdrawn(arch: str, dtype: str, scale: float) -> None:
+    """Both networks from one state: whatever fits a lane with 4 bits does so with more."""
+    rng = fresh("lane budget")
+    plain_config = CompressionConfig(sparsity=0.9)
+    method = random_pqk(arch, InputFormat((1, 30, 16), dtype, scale), plain_config, rng)
+    plain = ir_of(method, arch)
+    method.compression = replace(plain_config, lane_budget=16)
+    fine = ir_of(method, arch)
+    assert plain.weight_bits == 4 < fine.weight_bits <= 8
+    assert fine.weight_bits == max(int(np.abs(op.weights).max()) for op in convolutions(fine)).bit_length() + 1
+    for before, after in zip(convolutions(plain), convolutions(fine), strict=True):
+        assert set(largest(before)) <= {0, 7}
+        both = zip(seen(plain, before), seen(fine, after), strict=True)
+        assert not any(a.fits_lane and not b.fits_lane for a, b in both)
+    assert all(weight_bits(op).mean > 4.4 for op in convolutions(fine)[1:])
+
+
+def convolutions(network: Network) -> list[Convolution]:
+    return [op for op in network.ops if isinstance(op, Convolution)]
+
+
+def largest(op: Convolution) -> list[int]:
+    """The largest integer of each output channel."""
+    return [int(value) for value in np.abs(op.weights.astype(int)).max(axis=(1, 2, 3))]
+
+
+def seen(network: Network, op: Convolution) -> list[Channel]:
+    """The output channels as the kernels on lanes see them."""
+    inputs, output = network.op_tensors(op)
+    return channels(op, inputs[0], output.maximum)
 
 
 @pytest.mark.parametrize(("arch", "macs"), [("res8-narrow", 7.03e6), ("res8", 37.2e6), ("res8-tiny", 0.98e6)])

@@ -115,7 +115,9 @@ def train_both(project: Project, features: Features, folder: Path) -> Path:
     return folder / "pqk"
 
 
-def test_the_record_and_the_network(project: Project, features: Features, tmp_path: Path) -> None:
+@pytest.mark.parametrize("lane_budget", [0, 16])
+def test_the_record_and_the_network(project: Project, features: Features, tmp_path: Path, lane_budget: int) -> None:
+    project = replace(project, compression=replace(project.compression, lane_budget=lane_budget))
     out = train_both(project, features, tmp_path)
     record = json.loads((out / "training.json").read_text())
     assert (record["schema"], record["arch"], record["method"], record["seed"]) == (1, "res8-narrow", "pqk", 0)
@@ -127,6 +129,9 @@ def test_the_record_and_the_network(project: Project, features: Features, tmp_pa
     network = store.load(out / "network")
     assert record["parameters"] == network.parameters
     assert network.nonzeros <= 0.2 * network.weights
+    assert list(record["weight_bits"]) == [f"conv{index}" for index in range(7)]
+    most = max(bits["most"] for bits in record["weight_bits"].values())
+    assert most == pytest.approx(np.log2(15)) if not lane_budget else np.log2(15) < most < network.weight_bits
     inputs, labels, _ = features.subset("testing")
     predictions = interpreter.logits(network, inputs).argmax(axis=1)
     assert record["labels_fake_quant_testing"] == predictions.tolist()

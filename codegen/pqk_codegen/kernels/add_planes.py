@@ -1,7 +1,7 @@
 """Residual addition, plain C: codegen/kernels/add_planes.c."""
 
 from pqk_codegen.kernels.base import PLANES, Form, Invocation, Kernel, Node, Site
-from pqk_codegen.kernels.geometry import compiled, planes_expression, planes_of
+from pqk_codegen.kernels.geometry import clearing_cost, compiled, planes_expression, planes_of
 from pqk_codegen.ops import Add
 
 
@@ -25,18 +25,20 @@ class AddPlanes(Kernel):
 
     def resolve(self, site: Site) -> Invocation:
         first, second = (planes_of(site.layouts[tensor.name]) for tensor in site.inputs)
+        output = planes_of(site.layouts[site.output.name])
+        channels, height, _ = site.output.shape
         return Invocation(
             kernel=self.name,
             function=f"pqk_{self.name}",
             sources=("add_planes.c",),
             tables=(),
-            cost=compiled(9 * site.output.elements),
-            code=130,
+            cost=compiled(13 * site.output.elements + 14 * channels * height) + clearing_cost(output),
+            code=165,
             structure="pqk_add_planes_t",
             fields=(
                 ("a", planes_expression(first)),
                 ("b", planes_expression(second)),
-                ("output", planes_expression(planes_of(site.layouts[site.output.name]))),
+                ("output", planes_expression(output)),
                 ("maximum", str(site.output.maximum)),
             ),
         )

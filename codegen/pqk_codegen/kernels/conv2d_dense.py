@@ -21,8 +21,8 @@ class Conv2dDense(PlainConvolution):
             function=f"pqk_{self.name}_{suffix(site)}",
             sources=("conv2d_dense.c",),
             tables=(*tables, *conv2d_tables(site)),
-            cost=plain_cost(site, weights.size),
-            code=450,
+            cost=plain_cost(site, weights.size, per_entry=15),
+            code=620,
             structure="pqk_conv2d_dense_t",
             fields=(
                 *conv2d_fields(site),

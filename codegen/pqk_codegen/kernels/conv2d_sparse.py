@@ -14,6 +14,8 @@ class Conv2dSparse(PlainConvolution):
     """Weights as (gap, weight) entries of `entry_bytes` bytes; see `pqk_codegen.packing`."""
 
     entry_bytes: ClassVar[int]
+    per_entry: ClassVar[float]
+    """Instructions."""
 
     def supports(self, node: Node) -> bool:
         if not isinstance(node.op, Conv2d):
@@ -35,8 +37,8 @@ class Conv2dSparse(PlainConvolution):
             function=f"pqk_{self.name}_{suffix(site)}",
             sources=("conv2d_sparse.c",),
             tables=(*tables, *conv2d_tables(site)),
-            cost=plain_cost(site, int(lengths.sum())),
-            code=500,
+            cost=plain_cost(site, int(lengths.sum()), self.per_entry),
+            code=640,
             structure="pqk_conv2d_sparse_t",
             fields=(*conv2d_fields(site), ("entries", "@entries"), ("lengths", "@lengths"), ("taps", "@taps")),
         )
@@ -47,6 +49,7 @@ class Conv2dSparse4(Conv2dSparse):
 
     name = "conv2d_sparse4"
     entry_bytes = 1
+    per_entry = 17.6
 
 
 class Conv2dSparse8(Conv2dSparse):
@@ -54,3 +57,4 @@ class Conv2dSparse8(Conv2dSparse):
 
     name = "conv2d_sparse8"
     entry_bytes = 2
+    per_entry = 19.4

@@ -28,8 +28,8 @@ class DepthwiseConv2dDense(PlainConvolution):
             function=f"pqk_{self.name}_{suffix(site)}",
             sources=("depthwise_conv2d.c",),
             tables=(Table("weights", weights.ravel(), "channel, kernel row, kernel column"), *conv2d_tables(site)),
-            cost=plain_cost(site, weights.size),
-            code=450,
+            cost=plain_cost(site, weights.size, per_entry=15),
+            code=650,
             structure="pqk_depthwise_conv2d_t",
             fields=(
                 *conv2d_fields(site),

@@ -61,6 +61,7 @@ class DepthwiseLanes(Kernel):
     """
 
     name = "depthwise_lanes"
+    sum_bits = 15
     aligned = False
     code: ClassVar[int] = 420
     """Bytes of a tile's function."""

@@ -34,7 +34,7 @@ class FullyConnectedDense(Kernel):
                 Table("weights", site.op.weights.ravel(), "output, input"),
                 Table("bias", site.op.bias, "bias of each output, accumulator units"),
             ),
-            cost=compiled(7 * site.op.weights.size),
+            cost=compiled(5 * site.op.weights.size + 9 * len(site.op.bias)),
             code=70,
             structure="pqk_fully_connected_dense_t",
             fields=(

@@ -32,21 +32,26 @@ def compiled(instructions: float) -> Cost:
     return Cost(instructions, CYCLES_PER_INSTRUCTION * instructions)
 
 
-def plain_cost(site: Site, entries: int) -> Cost:
+def plain_cost(site: Site, entries: int, per_entry: float) -> Cost:
     """Estimate of the loops in pqk_conv2d_loop.h: four windows at a time, `entries` stored weights in all.
 
-    Measured on a Cortex-M4 (GCC 12, -O2) and fitted: 19 instructions for an entry and four windows, 36 for
+    Measured on a Cortex-M4 (GCC 12, -O2) and fitted: `per_entry` instructions for an entry and four windows, 57 for
     beginning and ending a channel's sums, 190 for requantising and storing four outputs.
     """
     op = conv2d_of(site)
-    _, height, width = site.output.shape
-    tiles = height * -(-width // 4)
+    channels, height, width = site.output.shape
+    tiles = height * (-(-width // 4) if width >= 4 else width)  # narrow outputs go one by one
     windows = tiles * op.pool[0] * op.pool[1]
-    channels = site.output.shape[0]
-    return compiled(windows * (19 * entries + 36 * channels) + tiles * channels * 190)
+    tile = windows * (per_entry * entries + 57 * channels) + tiles * channels * 190
+    return compiled(tile) + clearing_cost(planes_of(site.layouts[site.output.name]))
 
 
-MVE_CORES = ("cortex-m55", "host-mve")  # host-mve: a host that plays one, lane by lane, for tests
+def clearing_cost(planes: Planes) -> Cost:
+    """Estimate of zeroing a buffer with a halo before its planes are written."""
+    return compiled(3 * planes.size if planes.has_halo else 0)
+
+
+MVE_CORES = ("host", "cortex-m55")  # the host plays one, lane by lane
 
 
 def planes_of(layout: Layout) -> Planes:

@@ -132,6 +132,24 @@ def _output(value: int, multiplier: int, maximum: int) -> int:
 
 
 @dataclass(frozen=True)
+class WeightBits:
+    """log2(2 * largest integer + 1) of the output channels that have weights; the bits of a symmetric range."""
+
+    least: float
+    mean: float
+    most: float
+
+
+def weight_bits(op: Convolution) -> WeightBits:
+    """The bits that the channels of a convolution use; all 0 where none has weights."""
+    largest = np.abs(op.weights.astype(np.int64)).reshape(len(op.weights), -1).max(axis=1)
+    bits = np.log2(2 * largest[largest > 0] + 1)
+    if not bits.size:
+        return WeightBits(0.0, 0.0, 0.0)
+    return WeightBits(float(bits.min()), float(bits.mean()), float(bits.max()))
+
+
+@dataclass(frozen=True)
 class Budget:
     """How a layer's channels use 16-bit lanes: what must fit is the range of bias + sum, whatever the weights' bits."""
 
@@ -141,6 +159,8 @@ class Budget:
     """Channels that do not fit a lane."""
     spare_bits: int
     """By so many more bits could every weight of the layer be finer with all channels still in their lanes."""
+    weight_bits: WeightBits
+    """What the channels use; with `compression.lane_budget` as many as fit."""
 
 
 def budget(op: Convolution, source: Tensor, output: Tensor) -> Budget:
@@ -151,7 +171,7 @@ def budget(op: Convolution, source: Tensor, output: Tensor) -> Budget:
     # Signed halfwords are what the multiplication wants: a channel's largest sum has 15 bits.
     largest = max(max(channel.high / (2**15 - 1), (channel.high + channel.offset) / (2**LANE - 1)) for channel in found)
     spare = 0 if beyond or largest <= 0 else max(0, math.floor(-math.log2(largest)))
-    return Budget(used, beyond, spare)
+    return Budget(used, beyond, spare, weight_bits(op))
 
 
 def activation_bits(tensor: Tensor) -> int | None:

@@ -24,12 +24,13 @@ class SumPlanes(Kernel):
         return (VECTOR,)
 
     def resolve(self, site: Site) -> Invocation:
+        elements, width = site.inputs[0].elements, site.inputs[0].shape[2]
         return Invocation(
             kernel=self.name,
             function=f"pqk_{self.name}_{suffix(site)}",
             sources=("sum_planes.c",),
             tables=(),
-            cost=compiled(5 * site.inputs[0].elements),
+            cost=compiled(4 * elements + 8 * elements / width),
             code=110,
             structure="pqk_sum_planes_t",
             fields=(("input", planes_expression(planes_of(site.layouts[site.inputs[0].name]))),),

@@ -1,7 +1,7 @@
 """Planes of bytes from lanes: codegen/kernels/unpack_lanes.c."""
 
 from pqk_codegen.kernels.base import Conversion, Invocation, Move
-from pqk_codegen.kernels.geometry import compiled, planes_expression, planes_of
+from pqk_codegen.kernels.geometry import clearing_cost, compiled, planes_expression, planes_of
 from pqk_codegen.kernels.lanes import lanes_expression, lanes_of
 from pqk_codegen.layout import Lanes, Planes
 
@@ -16,16 +16,18 @@ class UnpackLanes(Conversion):
         return lanes and isinstance(move.target, Planes) and move.tensor.dtype == "uint8"
 
     def resolve(self, move: Move) -> Invocation:
+        target = planes_of(move.target)
+        channels, height, _ = move.tensor.shape
         return Invocation(
             kernel=self.name,
             function=f"pqk_{self.name}",
             sources=("unpack_lanes.c",),
             tables=(),
-            cost=compiled(6 * move.tensor.elements + 20 * move.tensor.elements / move.tensor.shape[2]),
+            cost=compiled(7 * move.tensor.elements + 29 * channels * height) + clearing_cost(target),
             code=180,
             structure="pqk_unpack_lanes_t",
             fields=(
                 ("input", lanes_expression(lanes_of(move.source))),
-                ("output", planes_expression(planes_of(move.target))),
+                ("output", planes_expression(target)),
             ),
         )

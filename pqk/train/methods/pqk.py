@@ -18,9 +18,16 @@ from pqk.project import CompressionConfig, TrainingConfig
 from pqk.train import integer
 from pqk.train.arithmetic import RealArithmetic
 from pqk.train.integer import InputFormat, Integers, Quantization
+from pqk.train.lanes import Source, channel_limits, input_streams
 from pqk.train.methods.method import Compression
 from pqk.train.networks.layers import Classifier, Convolution, Network
-from pqk.train.quantize import ActivationQuantizer, QuantizedWeight, quantize_weight, straight_through
+from pqk.train.quantize import (
+    ActivationQuantizer,
+    QuantizedWeight,
+    largest_integer,
+    quantize_weight,
+    straight_through,
+)
 
 MASK_PERIOD = 16  # iterations between two choices of the mask
 RAMP = 0.6  # share of phase 1 in which sparsity grows
@@ -46,6 +53,7 @@ class Pqk(Compression):
         for layer in layers:
             self.register_buffer(f"mask_{layer.name}", torch.ones_like(layer.weight))
         self.quantizers = nn.ModuleDict({layer.stream: ActivationQuantizer(bits) for layer in layers})
+        self.reads = input_streams(network)
         self.teacher_norms = nn.ModuleDict({layer.name: copy.deepcopy(layer.norm) for layer in layers})
         self.phase = 1
 
@@ -110,9 +118,26 @@ class Pqk(Compression):
         return self.mask(layer) * layer.weight if isinstance(layer, Convolution) else layer.weight
 
     def _quantized(self, layer: Convolution | Classifier) -> QuantizedWeight:
-        return quantize_weight(
-            self._kept(layer), self.compression.weight_bits, per_channel=isinstance(layer, Convolution)
-        )
+        kept = self._kept(layer)
+        return quantize_weight(kept, self._limit(layer, kept))
+
+    def _limit(self, layer: Convolution | Classifier, kept: Tensor) -> Tensor:
+        """The largest integer of the layer's weights, or of each output channel of a convolution."""
+        least = largest_integer(self.compression.weight_bits)
+        if isinstance(layer, Classifier):
+            return torch.tensor(float(least))
+        lane = self.compression.lane_budget
+        if not lane:
+            return torch.full((len(kept), 1, 1, 1), float(least))
+        output_step = self._quantizers()[layer.stream].step
+        return channel_limits(layer, kept, self._source(layer), output_step, bits=lane, least=least)
+
+    def _source(self, layer: Convolution) -> Source:
+        stream = self.reads[layer.name]
+        if stream is None:
+            return Source.of_input(self.source)
+        quantizer = self._quantizers()[stream]
+        return Source(quantizer.step, (0, quantizer.maximum))
 
     def _student_weight(self, layer: Convolution | Classifier) -> Tensor:
         """Pruned and quantised. The gradient reaches every weight in phase 1, the kept ones in phase 2."""
@@ -136,10 +161,11 @@ class Pqk(Compression):
 
     def integers(self) -> Integers:
         """The student's integers."""
+        weights = {layer.name: self._quantized(layer) for layer in self.network.layers()}
         quantization = Quantization(
-            weight_bits=self.compression.weight_bits,
+            weight_bits=max(self.compression.weight_bits, *(weight.bits for weight in weights.values())),
             activation_bits=self.compression.activation_bits,
-            weights={layer.name: self._quantized(layer) for layer in self.network.layers()},
+            weights=weights,
             steps={name: quantizer.step for name, quantizer in self._quantizers().items()},
         )
         return integer.fold(self.network, quantization, self.source)

@@ -1,0 +1,67 @@
+"""How fine each output channel's weights may be, so that its sums still fit the kernels' lanes of 16 bits.
+
+Kernels on lanes do not care how many bits a weight has, only how large a sum can become: where few weights are left,
+they can be finer. It is not all free: sums of 15 bits are requantised a little faster, and kernels that group equal
+weights find fewer of them.
+"""
+
+import numpy as np
+
+from pqk_codegen.ir import Array
+from pqk_codegen.kernels.lanes import LANE
+
+LARGEST_WEIGHT = 127  # int8, symmetric
+ROUNDING = 0.5001  # a rounded weight is off by no more, in the float32 of the trainer
+SMALLEST = 1e-30  # a channel without weights has steps of 0; anything but 0 divides
+
+
+def lane_limits(
+    weights: Array,
+    bn_scale: Array,
+    bn_shift: Array,
+    *,
+    input_scale: float,
+    input_range: tuple[int, int],
+    output_scale: float,
+    pool: tuple[int, int] = (1, 1),
+    bits: int = LANE,
+    least: int,
+) -> Array:
+    """The largest integer that the weights of each output channel may become: int64 [out], `least` .. 127.
+
+    A channel gets more than `least` only where, in the integers that `fold_conv` makes and for every input, bias +
+    sum(weight * input) fits a signed halfword, its range (0 included) fits `bits` bits, and its sum over a pool's
+    window fits an unsigned halfword. Every weight is taken as rounded to the worse side, which costs a few percent of a
+    lane and makes the bound hold for every rounding. A channel for which `least` is too much keeps it.
+
+    Args:
+        weights: real weights [out, ...], 0 where pruned. A channel's step is its largest magnitude / its limit.
+        bn_scale, bn_shift, input_scale, output_scale, pool: as for `fold_conv`.
+        input_range: smallest and largest integer of the input.
+        bits: 16 for all that a lane can hold; 15 for what kernels with a shorter requantisation need.
+    """
+    rows = weights.reshape(len(weights), -1) * np.where(np.asarray(bn_scale) < 0, -1, 1)[:, None]
+    limits = np.arange(least + 1, LARGEST_WEIGHT + 1)[:, None]  # all of them for every channel: [limits, out]
+    largest = np.abs(rows).max(axis=1)
+    steps = np.maximum(largest / limits, SMALLEST)
+    unit = np.maximum(np.abs(bn_scale) * steps * input_scale, SMALLEST)
+    bias, window = np.asarray(bn_shift) / unit, pool[0] * pool[1]
+    scale = 2.0 ** _doublings(unit / output_scale / window)
+    high = (_largest_sum(rows, steps, input_range) + bias + 1) * scale
+    low = (_largest_sum(-rows, steps, input_range) - bias + 1) * scale
+    halfword = (high < 2 ** (LANE - 1)) & (low <= 2 ** (LANE - 1)) & (high * window < 2**LANE)
+    fits = halfword & (np.maximum(high, 0) + np.maximum(low, 0) < 2**bits) & (largest > 0)
+    return np.asarray(np.where(fits, limits, least).max(axis=0, initial=least))
+
+
+def _largest_sum(rows: Array, steps: Array, input_range: tuple[int, int]) -> Array:
+    """float64 [limits, out]: no sum of input times integer weight is larger."""
+    lowest, highest = min(input_range[0], 0), input_range[1]
+    inputs = np.where(rows > 0, highest, np.where(rows < 0, lowest, 0))
+    return np.asarray((rows * inputs).sum(axis=1) / steps + ROUNDING * np.abs(inputs).sum(axis=1))
+
+
+def _doublings(factor: Array) -> Array:
+    """How often `kernels.lanes.channels` doubles weights and bias at most: until the factor is below a half."""
+    _, exponent = np.frexp(factor * (1 + 2.0**-20))  # the multiplier has been rounded
+    return np.asarray(np.maximum(exponent + 1, 0))
