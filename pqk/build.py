@@ -24,6 +24,7 @@ from pqk.tune import Costs
 
 PACKAGE = Path(__file__).parent
 BUILD_ID = "build_id"
+SMALLEST = "smallest"  # folder of the smallest firmware, beside the firmware's; made where there is a flash limit
 ATTEMPTS = 4  # at a flash limit, because sizes before linking are estimates
 
 
@@ -44,6 +45,11 @@ class Compiled:
         """The firmware."""
         return self.directory / "firmware.elf"
 
+    @property
+    def flash(self) -> int:
+        """Bytes of the whole firmware."""
+        return int(self.sizes["flash"]["total"])
+
     def layer_flash(self, layer: planning.Layer) -> int:
         """Bytes of a layer's constants, and of code specialised to its weights, in the linked firmware."""
         names = [placed.symbol for placed in layer.tables] + [layer.symbol]
@@ -51,14 +57,15 @@ class Compiled:
 
 
 def objective(config: BuildConfig, board: Board, measured: Costs) -> Objective:
-    """What the choice of kernels minimises: the project's wish, within the board's memory, measured if it was."""
-    limit = _limit(config)
+    """What the choice of kernels minimises: the project's wish, within the board's RAM, measured if it was.
+
+    A limit on flash is for the whole firmware, of which a choice knows a part: that is up to `compile_network`.
+    """
     return Objective(
         goal=config.objective,
         # An emulator counts instructions; of a real board's time the cycle model says more, where there is one.
         measure="instructions" if board.emulated or not board.modelled else "cycles",
         wait_states=board.memory.wait_states,
-        flash_limit=None if limit is None else limit - firmware.FIRMWARE_FLASH,
         straight_limit=round(1024 * config.straight_line_kb),
         ram_limit=firmware.spare_ram(board),
         measured=measured,
@@ -75,23 +82,33 @@ def compile_network(
 ) -> Compiled:
     """Bring the firmware in `directory` up to date with `network`; nothing is compiled where it is.
 
-    Sizes are estimates until the linker has spoken: where it finds more than allowed, smaller kernels are tried.
+    Sizes are estimates until the linker has spoken. Where there is a limit on flash, the smallest firmware is linked
+    first: it tells whether the limit can be met, and how far off estimates are.
 
     Raises:
         ModelError: no kernel supports an operation.
         FitError: the network is too large for the board, or for the limit on flash.
         ToolError: the compiler is missing, or refused the code.
     """
-    wanted, limit = objective(config, board, measured or {}), _limit(config)
+    wanted = objective(config, board, measured or {})
+    if config.flash_limit_kb is None:
+        return _compiled(_plan(network, board, wanted), board, directory, note)
+    smallest_plan = _plan(network, board, replace(wanted, goal="size"))
+    smallest = _compiled(smallest_plan, board, directory.with_name(SMALLEST), lambda _: None)
+    limit = round(1024 * config.flash_limit_kb)
+    if smallest.flash > limit:
+        raise _limit_error(config, smallest.flash)
+    others = smallest.flash - smallest_plan.flash - smallest_plan.code
     for _ in range(ATTEMPTS):
-        plan = _plan(network, board, wanted, config)
-        firmware.check_fit(board, {"tables": plan.flash, "kernels": plan.code}, {"arena": plan.arena})
+        try:
+            plan = _plan(network, board, replace(wanted, flash_limit=limit - others))
+        except FlashLimitError:
+            break
         compiled = _compiled(plan, board, directory, note)
-        total = compiled.sizes["flash"]["total"]
-        if limit is None or wanted.flash_limit is None or total <= limit:
+        if compiled.flash <= limit:
             return compiled
-        wanted = replace(wanted, flash_limit=wanted.flash_limit - (total - limit))
-    raise _limit_error(network, board, config)
+        others += compiled.flash - limit
+    return _compiled(smallest_plan, board, directory, note)
 
 
 def salt(board: Board) -> str:
@@ -106,34 +123,23 @@ def salt(board: Board) -> str:
     )
 
 
-def _limit(config: BuildConfig) -> int | None:
-    """Bytes of flash for the whole firmware."""
-    return None if config.flash_limit_kb is None else round(1024 * config.flash_limit_kb)
-
-
-def _plan(network: Network, board: Board, wanted: Objective, config: BuildConfig) -> planning.Plan:
+def _plan(network: Network, board: Board, wanted: Objective) -> planning.Plan:
     try:
         return planning.plan(network, board.cpu, wanted)
-    except FlashLimitError as error:
-        raise _limit_error(network, board, config) from error
     except IrError as error:
         raise ModelError(str(error), "choose another network or board in pqk.toml") from error
 
 
-def _limit_error(network: Network, board: Board, config: BuildConfig) -> FitError:
-    """Names the smallest size that is possible, from a firmware that is compiled for it."""
-    smallest = planning.plan(network, board.cpu, Objective(goal="size"))
-    with tempfile.TemporaryDirectory() as folder:
-        generate(smallest, Path(folder) / "generated", salt=salt(board))
-        built = firmware.compile_firmware(board, Path(folder) / "generated", Path(folder) / "firmware")
+def _limit_error(config: BuildConfig, smallest: int) -> FitError:
     return FitError(
         f"build.flash_limit_kb = {config.flash_limit_kb:g} cannot be met: the smallest firmware with this network "
-        f"takes {built.flash.total:,} bytes",
-        f"flash_limit_kb = {math.ceil(10 * built.flash.total / 1024) / 10} or more, or a smaller network",
+        f"takes {smallest:,} bytes",
+        f"flash_limit_kb = {math.ceil(10 * smallest / 1024) / 10} or more, or a smaller network",
     )
 
 
 def _compiled(plan: planning.Plan, board: Board, directory: Path, note: Callable[[str], None]) -> Compiled:
+    firmware.check_fit(board, {"tables": plan.flash, "kernels": plan.code}, {"arena": plan.arena})
     with tempfile.TemporaryDirectory() as generated:
         build_id = generate(plan, Path(generated), salt=salt(board))
         fresh = _compiled_id(directory) != build_id

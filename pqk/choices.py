@@ -19,7 +19,11 @@ def fallbacks(plan: Plan) -> list[str]:
     for layer in plan.layers:
         if layer.plain and layer.op in fast:
             able = any(not kernel.plain for kernel in found[layer.name])
-            reason = "chosen within the limits of size" if able else f"no faster kernel for {plan.core} supports it"
+            reason = (
+                "chosen for its size, or to save a conversion"
+                if able
+                else f"no faster kernel for {plan.core} supports it"
+            )
             lines.append(f"{layer.name} runs in plain C ({layer.kernel}): {reason}")
     return lines
 

@@ -76,8 +76,10 @@ class CompressionConfig:
     sparsity: float = 0.90
     """Share of zeros over all weights of the network."""
     weight_bits: int = 4
-    lane_budget: bool = False
-    """Whether channels get more bits, up to 8, while their sums still fit the 16-bit lanes of the fast kernels."""
+    lane_budget: int = 0
+    """15 or 16: channels get finer weights, up to 8 bits, while their sums fit so many bits. 0: `weight_bits` for all.
+
+    16 is all that the lanes of the fast kernels hold; 15 suits the fastest of them, too."""
     activation_bits: int = 7
     temperature: float = 2.0
     """Softens both outputs in phase 2's distillation loss."""
@@ -87,6 +89,7 @@ class CompressionConfig:
     def __post_init__(self) -> None:
         _check(0 <= self.sparsity <= 0.99, "compression.sparsity", self.sparsity, "must lie in 0..0.99")
         _check(2 <= self.weight_bits <= 8, "compression.weight_bits", self.weight_bits, "must lie in 2..8")
+        _check(self.lane_budget in (0, 15, 16), "compression.lane_budget", self.lane_budget, "must be 0, 15 or 16")
         spare = self.weight_bits < 8 or not self.lane_budget
         _check(spare, "compression.lane_budget", self.lane_budget, "adds bits up to 8, and weight_bits is 8 already")
         _check(4 <= self.activation_bits <= 8, "compression.activation_bits", self.activation_bits, "must lie in 4..8")
@@ -312,7 +315,7 @@ arch = {json.dumps(network.arch)}       # or "res8": larger, about 5 times the w
 method = {json.dumps(compression.method)}              # pruned, quantised, distilled from itself
 sparsity = {compression.sparsity}              # share of zeros over all weights
 weight_bits = {compression.weight_bits}
-lane_budget = {_toml(compression.lane_budget)}          # true: up to 8 bits where a channel's sums fit 16-bit lanes
+lane_budget = {compression.lane_budget}              # 15 or 16: up to 8 bits where a channel's sums fit so many
 activation_bits = {compression.activation_bits}
 temperature = {compression.temperature}           # phase 2: softens teacher and student
 distillation = {compression.distillation}          # phase 2: weight of the distillation loss

@@ -5,7 +5,7 @@ Every candidate's instructions, modelled cycles and flash are known beforehand (
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pqk_codegen.errors import FlashLimitError, IrError
 from pqk_codegen.ir import Network
@@ -14,7 +14,8 @@ from pqk_codegen.kernels.base import Kernel
 from pqk_codegen.layout import arena_size, plan_arena
 from pqk_codegen.storage import Program, Resolver, Step
 
-STRUCTURE = 56  # bytes of a layer's constant structure and its wrapper function, about
+WRAPPER = 30  # bytes of the function that calls a step's kernel, and of the pointer to it, about
+NUMBER = 2.6  # bytes of a number in a step's constant structure, on average
 TRADES = tuple(10.0**exponent for exponent in (-2, -1, 0, 1, 2, 3))  # instructions or cycles given for a byte
 STRAIGHT_LIMIT = 16 * 1024
 
@@ -63,15 +64,18 @@ def choose(network: Network, core: str, objective: Objective, forced: Mapping[st
         FlashLimitError: no assignment keeps to the flash limit.
     """
     choices = _forced(candidates(network, core), forced or {})
-    search = _Search(Resolver(network, core, objective.wait_states), choices, objective)
+    limit = objective.flash_limit
+    bound = _Search(Resolver(network, core, objective.wait_states), choices, objective)
+    search = replace(bound, objective=replace(objective, flash_limit=None))
     if objective.goal == "size":
-        return _within(objective, [search.best(per_step=0, per_byte=1)])
+        return _within(limit, [search.best(per_step=0, per_byte=1)])[0]
     fastest = search.best(per_step=1, per_byte=0)
-    if objective.flash_limit is None or flash(fastest.steps) <= objective.flash_limit:
+    if limit is None or flash(fastest.steps) <= limit:
         return fastest
     smaller = [search.best(per_step=1, per_byte=trade) for trade in TRADES]
-    smaller += [search.best(per_step=0, per_byte=1), *search.shrunk(fastest, objective.flash_limit)]
-    return _within(objective, sorted(smaller, key=search.speed))
+    smaller += [search.best(per_step=0, per_byte=1), *search.shrunk(fastest, limit)]
+    starts = {tuple(step.kernel for step in program.steps): program for program in _within(limit, smaller)}
+    return min(map(bound.faster, starts.values()), key=search.speed)
 
 
 def plain(network: Network, core: str, objective: Objective) -> Program:
@@ -122,7 +126,8 @@ def code(steps: Iterable[Step]) -> int:
     """Bytes of kernels, code specialised to weights, and structures."""
     calls = [step.invocation for step in steps]
     functions = {call.function: call.code for call in calls}
-    return sum(functions.values()) + straight(steps) + len(calls) * STRUCTURE
+    numbers = sum(1 + value.count(",") for call in calls for _, value in call.fields)
+    return sum(functions.values()) + straight(steps) + len(calls) * WRAPPER + round(NUMBER * numbers)
 
 
 def straight(steps: Iterable[Step]) -> int:
@@ -149,7 +154,7 @@ def _first(kernels: list[Kernel], *, plain: bool) -> Kernel:
 
 @dataclass(frozen=True)
 class _Search:
-    """Changes one operation's kernel at a time as long as that helps."""
+    """Changes the kernel of one operation, or of several that have the same, as long as that helps."""
 
     resolver: Resolver
     choices: Choices
@@ -177,14 +182,33 @@ class _Search:
             program = min(smaller, key=lambda other, now=program: self._loss(now, other))  # type: ignore[misc]
             yield program
 
+    def faster(self, program: Program) -> Program:
+        """The fastest program found from one that keeps to the limits."""
+        return self._improve(self._kernels(program), per_step=1, per_byte=0) or program
+
     def _neighbours(self, program: Program) -> Iterator[Program]:
-        names = {step.name: step.kernel for step in program.steps}
-        kernels = {name: next(k for k in found if k.name == names[name]) for name, found in self.choices.items()}
+        kernels = self._kernels(program)
+        for move in self._single_moves(kernels):
+            other = self.resolver.program({**kernels, **move})
+            if other and self._excess(other) <= self._excess(program):
+                yield other
+
+    def _single_moves(self, kernels: Mapping[str, Kernel]) -> Iterator[dict[str, Kernel]]:
         for name, found in self.choices.items():
-            for kernel in found:
-                other = self.resolver.program({**kernels, name: kernel})
-                if other and self._excess(other) <= self._excess(program):
-                    yield other
+            yield from ({name: kernel} for kernel in found if kernel is not kernels[name])
+
+    def _joint_moves(self, kernels: Mapping[str, Kernel]) -> Iterator[dict[str, Kernel]]:
+        """All of a kernel's operations get another: what kernels share in flash counts once."""
+        for old in dict.fromkeys(kernels.values()):
+            alike = [name for name, kernel in kernels.items() if kernel is old]
+            for new in dict.fromkeys(kernel for name in alike for kernel in self.choices[name] if kernel is not old):
+                move = {name: new for name in alike if new in self.choices[name]}
+                if len(move) > 1:
+                    yield move
+
+    def _kernels(self, program: Program) -> dict[str, Kernel]:
+        names = {step.name: step.kernel for step in program.steps}
+        return {name: next(k for k in found if k.name == names[name]) for name, found in self.choices.items()}
 
     def _loss(self, program: Program, smaller: Program) -> float:
         return (self.speed(smaller) - self.speed(program)) / (flash(program.steps) - flash(smaller.steps))
@@ -198,11 +222,10 @@ class _Search:
         better = True
         while better:
             better = False
-            for name, found in self.choices.items():
-                for kernel in found:
-                    program = self.resolver.program({**kernels, name: kernel})
-                    if program and (best is None or self._better(program, best, per_step, per_byte)):
-                        best, kernels, better = program, {**kernels, name: kernel}, True
+            for move in (*self._single_moves(kernels), *self._joint_moves(kernels)):
+                program = self.resolver.program({**kernels, **move})
+                if program and (best is None or self._better(program, best, per_step, per_byte)):
+                    best, kernels, better = program, {**kernels, **move}, True
         return best
 
     def _better(self, program: Program, best: Program, per_step: float, per_byte: float) -> bool:
@@ -218,12 +241,13 @@ class _Search:
         if self.objective.ram_limit is not None:
             buffers = plan_arena(program.layouts, program.lifetimes())
             excess += max(0, arena_size(buffers.values()) - self.objective.ram_limit)
+        if self.objective.flash_limit is not None:
+            excess += max(0, flash(program.steps) - self.objective.flash_limit)
         return excess
 
 
-def _within(objective: Objective, programs: list[Program]) -> Program:
-    limit = objective.flash_limit
-    for program in programs:
-        if limit is None or flash(program.steps) <= limit:
-            return program
-    raise FlashLimitError(limit or 0, min(flash(program.steps) for program in programs))
+def _within(limit: int | None, programs: list[Program]) -> list[Program]:
+    kept = [program for program in programs if limit is None or flash(program.steps) <= limit]
+    if not kept:
+        raise FlashLimitError(limit or 0, min(flash(program.steps) for program in programs))
+    return kept

@@ -8,6 +8,7 @@ to each other. A model, not silicon: 5-10 % is realistic for integer code at zer
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 # Cycles of a pipeline refill, the manual's P: 1 to 3 "depending on the alignment and width of the target instruction".
@@ -178,6 +179,7 @@ def _instructions(listing: str) -> Iterator[Instruction]:
     yield from levels[0][1]
 
 
+@cache
 def _parse(mnemonic: str, operands: str, marked: bool) -> Instruction:
     name, _, width = mnemonic.partition(".")
     if width not in ("", "n", "w"):

@@ -1,7 +1,8 @@
 """How fine each output channel's weights may be, so that its sums still fit the kernels' lanes of 16 bits.
 
-The kernels do not care how many bits a weight has, only how large a sum can become: a channel with few weights left
-can have finer ones at no cost.
+Kernels on lanes do not care how many bits a weight has, only how large a sum can become: where few weights are left,
+they can be finer. It is not all free: sums of 15 bits are requantised a little faster, and kernels that group equal
+weights find fewer of them.
 """
 
 import numpy as np
@@ -23,19 +24,21 @@ def lane_limits(
     input_range: tuple[int, int],
     output_scale: float,
     pool: tuple[int, int] = (1, 1),
+    bits: int = LANE,
     least: int,
 ) -> Array:
     """The largest integer that the weights of each output channel may become: int64 [out], `least` .. 127.
 
-    A channel gets more than `least` only where, in the integers that `fold_conv` makes, bias + sum(weight * input)
-    fits a signed halfword for every input, and its sum over a pool's window an unsigned one. Every weight is taken as
-    rounded to the worse side, which costs a few percent of a lane and makes the bound hold for every rounding. A
-    channel for which `least` is too much already keeps it.
+    A channel gets more than `least` only where, in the integers that `fold_conv` makes and for every input, bias +
+    sum(weight * input) fits a signed halfword, its range (0 included) fits `bits` bits, and its sum over a pool's
+    window fits an unsigned halfword. Every weight is taken as rounded to the worse side, which costs a few percent of a
+    lane and makes the bound hold for every rounding. A channel for which `least` is too much keeps it.
 
     Args:
         weights: real weights [out, ...], 0 where pruned. A channel's step is its largest magnitude / its limit.
         bn_scale, bn_shift, input_scale, output_scale, pool: as for `fold_conv`.
         input_range: smallest and largest integer of the input.
+        bits: 16 for all that a lane can hold; 15 for what kernels with a shorter requantisation need.
     """
     rows = weights.reshape(len(weights), -1) * np.where(np.asarray(bn_scale) < 0, -1, 1)[:, None]
     limits = np.arange(least + 1, LARGEST_WEIGHT + 1)[:, None]  # all of them for every channel: [limits, out]
@@ -46,7 +49,8 @@ def lane_limits(
     scale = 2.0 ** _doublings(unit / output_scale / window)
     high = (_largest_sum(rows, steps, input_range) + bias + 1) * scale
     low = (_largest_sum(-rows, steps, input_range) - bias + 1) * scale
-    fits = (high < 2 ** (LANE - 1)) & (low <= 2 ** (LANE - 1)) & (high * window < 2**LANE) & (largest > 0)
+    halfword = (high < 2 ** (LANE - 1)) & (low <= 2 ** (LANE - 1)) & (high * window < 2**LANE)
+    fits = halfword & (np.maximum(high, 0) + np.maximum(low, 0) < 2**bits) & (largest > 0)
     return np.asarray(np.where(fits, limits, least).max(axis=0, initial=least))
 
 

@@ -40,9 +40,9 @@ class Planes:
 
     @property
     def size(self) -> int:
-        """Bytes of the buffer."""
+        """Bytes of the buffer, which is cleared word by word."""
         last = (self.channels - 1) * self.plane + (self.height + self.bottom - 1) * self.row + self.width
-        return self.origin + last + self.right
+        return _align(self.origin + last + self.right)
 
     @property
     def has_halo(self) -> bool:

@@ -25,7 +25,9 @@ class Source:
         return cls(source.scale, DTYPE_RANGES[source.dtype])
 
 
-def channel_limits(layer: Convolution, weight: Tensor, source: Source, output_step: float, least: int) -> Tensor:
+def channel_limits(
+    layer: Convolution, weight: Tensor, source: Source, output_step: float, *, bits: int, least: int
+) -> Tensor:
     """float32 [out, 1, 1, 1]: the largest integer of each output channel; see `pqk_codegen.lane_limits`.
 
     `weight`: the real weights [out, in, 3, 3], 0 where pruned. Normalisation counts with its running statistics.
@@ -37,6 +39,7 @@ def channel_limits(layer: Convolution, weight: Tensor, source: Source, output_st
         input_range=source.range,
         output_scale=output_step,
         pool=layer.pool,
+        bits=bits,
         least=least,
     )
     return torch.from_numpy(limits).float().reshape(-1, 1, 1, 1)

@@ -197,8 +197,11 @@ def test_make_demo(lights: Path, tmp_path: Path) -> None:
     command = ["make", "--old-file=.venv/.demo", "demo", *variables]
     result = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
-    assert json.loads((tmp_path / "report.json").read_text())["parity"]["different_logits"] == 0
-    assert (tmp_path / "report.html").is_file()
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["parity"]["different_logits"] == 0
+    assert report["kernels"]["plain_measured"] is True
+    assert report["kernels"]["gain"] > 3
+    assert "measured on this device by" in (tmp_path / "report.html").read_text()
 
 
 @pytest.mark.parametrize("folder", ["speech-commands", "mini"])

@@ -43,12 +43,19 @@ def test_depthwise(board: str, width: int, tmp_path: Path) -> None:
     [
         ("mps2-an386", "conv2d_lanes"),
         ("mps2-an386", "conv2d_lanes_short"),
+        ("mps2-an386", "conv2d_grouped_lanes"),
         ("mps2-an500", "conv2d_lanes_m7"),
         ("mps2-an500", "conv2d_lanes_m7_short"),
     ],
 )
 def test_convolutions(board: str, kernel: str, tmp_path: Path) -> None:
     network, forced = lane_networks.convolutions(fresh(kernel), kernel, boards.load(board).cpu)
+    assert differences(board, network, forced, tmp_path) == 0
+
+
+@pytest.mark.parametrize(("board", "bits"), [("mps2-an386", 2), ("mps2-an386", 4), ("mps2-an505", 3)])
+def test_groups(board: str, bits: int, tmp_path: Path) -> None:
+    network, forced = lane_networks.grouped(fresh(f"groups of {bits} bits"), bits)
     assert differences(board, network, forced, tmp_path) == 0
 
 

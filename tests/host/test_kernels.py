@@ -1,7 +1,9 @@
 """Every kernel's and every conversion's plain C against the interpreter, buffer by buffer, under sanitizers."""
 
+import os
 import re
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -27,20 +29,40 @@ def objects(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 @pytest.mark.parametrize("subject", battery.SUBJECTS, ids=lambda subject: subject.name)
 def test_battery(subject: Kernel | Conversion, objects: list[str], tmp_path: Path) -> None:
     rng = seeds.fresh(subject.name)
-    core = next((core for core in CORES if battery.kinds_of(subject, core)), CORES[0])
-    found = battery.cases(rng, subject, core, align=0)
+    found = battery.cases(rng, subject, core_of(subject), align=0)
     program = build(found, objects, tmp_path)
     problems = [problem for index, case in enumerate(found) for problem in run(program, index, case)]
     assert not problems, "\n".join(problems)
+
+
+def test_every_c_file_is_a_kernels() -> None:
+    rng = seeds.fresh("sources")
+    named: set[str] = set()
+    for subject in battery.SUBJECTS:
+        for case in battery.cases(rng, subject, core_of(subject), align=0, only=("random",)):
+            called = [step.invocation.sources for step in case.program.steps if step.kernel == subject.name]
+            named |= {source for sources in called for source in sources}
+    assert named == {path.name for path in assets.directory("kernels").glob("*.c")}
+
+
+def core_of(subject: Kernel | Conversion) -> str:
+    return next((core for core in CORES if battery.kinds_of(subject, core)), CORES[0])
 
 
 def build(found: list[Case], objects: list[str], folder: Path) -> Path:
     battery.write(found, folder)
     sources = [*sorted(folder.glob("*.c")), *(battery.C_FILES / name for name in ("battery.c", "host.c"))]
     include = [f"-I{path}" for path in (folder, battery.C_FILES, assets.directory("kernels"))]
+    compiler = ["gcc", *host.STRICT, *host.SANITIZED, "-O0"]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # each waits for a compiler of its own
+        list(
+            pool.map(
+                lambda source: subprocess.run([*compiler, *include, "-c", source], check=True, cwd=folder), sources
+            )
+        )
+    own = sorted(map(str, folder.glob("*.o")))
     program = folder / "battery"
-    flags = [*host.STRICT, *host.SANITIZED, "-O0", *include]
-    subprocess.run(["gcc", *flags, *map(str, sources), *objects, "-o", str(program)], check=True)
+    subprocess.run([*compiler, *own, *objects, "-o", str(program)], check=True)
     return program
 
 

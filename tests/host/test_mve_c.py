@@ -11,7 +11,7 @@ from support import arena, host, mve
 from support.networks import Builder, random_input, res8
 from support.seeds import fresh
 
-CORE = "host-mve"
+CORE = "host"
 
 
 def check(plan: Plan, network: Network, x: np.ndarray, directory: Path) -> None:

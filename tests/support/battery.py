@@ -100,9 +100,9 @@ def _extreme_bias(rng: Generator, op: Convolution, source: Tensor) -> Convolutio
 
 
 def _full_lanes(rng: Generator, op: Convolution, source: Tensor) -> Convolution:
-    """Channels that keep so many weights as 15 or 16 bits can take, most of their range below zero."""
+    """Channels that keep so many weights as 15 or 16 bits can take, at least half of their range below zero."""
     rows = op.weights.astype(np.int64).reshape(len(op.weights), -1)
-    span, room = source.maximum - source.minimum, 2 ** _pick(rng, 15, 16) - 1
+    span, room = source.maximum - source.minimum, 2 ** _pick(rng, 15, 16, 16) - 1
     order = rng.permuted(np.broadcast_to(np.arange(rows.shape[1]), rows.shape), axis=1)
     taken = np.take_along_axis(np.abs(rows), order, axis=1).cumsum(axis=1) * span <= room
     kept = np.zeros_like(rows)
@@ -110,7 +110,7 @@ def _full_lanes(rng: Generator, op: Convolution, source: Tensor) -> Convolution:
     positive, negative = (np.maximum(sign * kept, 0).sum(axis=1) for sign in (1, -1))
     rise = positive * source.maximum - negative * source.minimum
     weights = kept.reshape(op.weights.shape).astype(np.int8)
-    top = (room // 4) ** rng.random(len(rise))  # few kernels can scale every large sum
+    top = (room // 2) ** rng.random(len(rise))  # few kernels can scale every large sum
     return replace(op, weights=weights, bias=(top - rise).astype(np.int32))
 
 
@@ -408,7 +408,14 @@ def encode(layout: Layout, values: Array) -> Array:
 
 
 def meaning(layout: Layout) -> Array:
-    """uint8 [bytes]: which bits of a buffer mean something; lanes that are not surrounded hold anything outside."""
+    """uint8 [bytes]: which bits of a buffer mean something.
+
+    Lanes that are not surrounded hold anything outside, and planes in the rest of their last word.
+    """
+    if isinstance(layout, Planes):
+        end = layout.origin + (layout.channels - 1) * layout.plane + layout.width + layout.right
+        end += (layout.height + layout.bottom - 1) * layout.row
+        return np.where(np.arange(layout.size) < end, 0xFF, 0).astype(np.uint8)
     if not isinstance(layout, Lanes) or layout.surrounded:
         return np.full(layout.size, 0xFF, np.uint8)
     low = 2**layout.shift - 1
@@ -481,15 +488,14 @@ FUNCTIONS = ("begin_input", "set_input", "run_layer", "logits", "labels")
 def _case_text(case: Case, index: int) -> str:
     """The network under names of its own, what each step reads and writes, inputs, and what should come of them."""
     region = lambda name: f"{{{case.plan.buffers[name].offset}, {case.program.layouts[name].size}}}"  # noqa: E731
-    steps = ["{{" + region(case.program.input) + "}, 1, 0}"]  # what sets the input
-    masks = []
-    for number, step in enumerate(case.program.steps):
-        regions = [region(name) for name in (step.writes, *step.reads)]
-        mask = meaning(case.program.layouts[step.writes])
+    steps, masks = [], []
+    touched = [(case.program.input,), *((step.writes, *step.reads) for step in case.program.steps)]
+    for number, names in enumerate(touched):  # the first is what sets the input
+        mask = meaning(case.program.layouts[names[0]])
         if (mask != 0xFF).any():
             masks.append(f"static const uint8_t mask_{number}[] = {{{', '.join(map(str, mask))}}};\n")
         named = f"mask_{number}" if (mask != 0xFF).any() else "0"
-        steps.append(f"{{{{{', '.join(regions)}}}, {len(regions)}, {named}}}")
+        steps.append(f"{{{{{', '.join(map(region, names))}}}, {len(names)}, {named}}}")
     sums = [
         f"{checksum(case.expected[name][clip] & meaning(case.program.layouts[name]))}u"
         for clip in range(len(case.x))

@@ -48,6 +48,20 @@ def _convolutions(rng: np.random.Generator) -> Network:
     return builder.finish(("a", "b", "c"))
 
 
+def grouped(rng: np.random.Generator, bits: int) -> tuple[Network, Forced]:
+    """A convolution for conv2d_grouped_lanes in which many taps have a weight in common."""
+    names = {"conv1": "conv2d_grouped_lanes"}
+    return _accepted(lambda: _grouped(rng, bits), names, "cortex-m4"), names
+
+
+def _grouped(rng: np.random.Generator, bits: int) -> Network:
+    shape = (int(rng.integers(1, 4)), int(rng.integers(5, 15)), int(rng.integers(5, 12)))
+    builder = Builder(rng, shape, bits=bits)
+    builder.conv(int(rng.integers(8, 13)), maximum=15)
+    builder.conv(int(rng.integers(1, 6)), sparsity=float(rng.choice([0, 0.5])))
+    return builder.finish(("a", "b", "c"))
+
+
 def _accepted(make: Callable[[], Network], names: Forced, core: str) -> Network:
     """The first network that the kernels can run."""
     for _ in range(DRAWS):

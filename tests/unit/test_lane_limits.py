@@ -25,7 +25,7 @@ class Layer:
     output_scale: float
     pool: tuple[int, int]
 
-    def limits(self, least: int) -> Array:
+    def limits(self, least: int, bits: int = 16) -> Array:
         return lane_limits(
             self.weights,
             self.bn_scale,
@@ -34,6 +34,7 @@ class Layer:
             input_range=(self.source.minimum, self.source.maximum),
             output_scale=self.output_scale,
             pool=self.pool,
+            bits=bits,
             least=least,
         )
 
@@ -56,10 +57,16 @@ class Layer:
         op = Conv2d("conv", ("x",), "y", folded.weights, folded.bias, folded.multiplier, pool=self.pool, shift=shift)
         return channels(op, self.source, 127)
 
-    def fit(self, limits: Array) -> Array:
-        """Whether each channel's sums fit a signed halfword, and those of a window an unsigned one."""
+    def fit(self, limits: Array, bits: int = 16) -> Array:
+        """Whether each channel's sums fit a signed halfword and `bits`, and those of a window an unsigned halfword."""
         window = self.pool[0] * self.pool[1]
-        return np.array([c.fits_signed_lane and c.high * window < 2**16 for c in self.channels(limits)])
+        found = self.channels(limits)
+        return np.array([c.fits_signed_lane and _span(c) < 2**bits and c.high * window < 2**16 for c in found])
+
+
+def _span(channel: Channel) -> int:
+    """Sums from 0, or the smallest one, to the largest."""
+    return max(channel.high, 0) + channel.offset
 
 
 def random_layer(rng: np.random.Generator, *, gain: float, pool: tuple[int, int] = (1, 1)) -> Layer:
@@ -79,37 +86,38 @@ def random_layer(rng: np.random.Generator, *, gain: float, pool: tuple[int, int]
 
 @pytest.mark.parametrize("gain", [0.05, 2.0, 20.0])
 @pytest.mark.parametrize("pool", [(1, 1), (4, 3), (2, 2)])
-@pytest.mark.parametrize("least", [1, 7])
-def test_what_is_given_more_bits_fits(gain: float, pool: tuple[int, int], least: int) -> None:
+@pytest.mark.parametrize(("least", "bits"), [(1, 16), (7, 16), (1, 15)])
+def test_what_is_given_more_bits_fits(gain: float, pool: tuple[int, int], least: int, bits: int) -> None:
     rng = fresh("lane limits")
     given = 0
     for _ in range(15):
         layer = random_layer(rng, gain=gain, pool=pool)
-        limits, base = layer.limits(least), np.full(OUT, least)
+        limits, base = layer.limits(least, bits), np.full(OUT, least)
         more = limits > least
         given += int(more.sum())
         assert limits.min() >= least
         assert limits.max() <= LARGEST_WEIGHT
-        assert layer.fit(limits)[more].all()
+        assert layer.fit(limits, bits)[more].all()
         before = [channel.fits_lane for channel in layer.channels(base)]
         after = [channel.fits_lane for channel in layer.channels(limits)]
         assert not any(a and not b for a, b in zip(before, after, strict=True))
     assert given > 20
 
 
-def test_no_channel_could_have_many_more() -> None:
+@pytest.mark.parametrize("bits", [15, 16])
+def test_no_channel_could_have_many_more(bits: int) -> None:
     """A quarter more does not fit: what is left of a lane is the margin for the rounding of a few weights."""
     rng = fresh("tight")
     checked = 0
     for _ in range(30):
         layer = random_layer(rng, gain=0.05)
-        limits = layer.limits(3)
+        limits = layer.limits(3, bits)
         finer = np.ceil(limits * 1.25).astype(int) + 1
         inner = (limits > 3) & (finer <= LARGEST_WEIGHT) & ((layer.weights != 0).sum(axis=(1, 2, 3)) < 20)
         chosen = np.where(inner, finer, 3)
         constant = np.array([not channel.weights.any() for channel in layer.channels(chosen)])
         checked += int((inner & ~constant).sum())
-        assert not layer.fit(chosen)[inner & ~constant].any()
+        assert not layer.fit(chosen, bits)[inner & ~constant].any()
     assert checked > 50
 
 

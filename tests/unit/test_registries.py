@@ -3,14 +3,15 @@
 from pathlib import Path
 
 import pytest
-from pqk_codegen import assets as codegen_assets
 from pqk_codegen import kernels, ops
 
 from pqk import assets, boards, runners
 
+HELPERS = {"base", "geometry", "lane_stream", "lanes", "scaling", "straight", "straight_v6m"}  # what kernels share
+
 REGISTRIES = {
     "ops": (ops, ops.OPS.values(), {"convolution"}),
-    "kernels": (kernels, [type(kernel) for kernel in kernels.KERNELS], {"base", "geometry"}),
+    "kernels": (kernels, [type(unit) for unit in (*kernels.KERNELS, *kernels.CONVERSIONS)], HELPERS),
     "runners": (runners, [type(runner) for runner in runners.RUNNERS.values()], set()),
 }
 
@@ -22,11 +23,9 @@ def test_every_file_is_registered(name: str) -> None:
     assert files == {kind.__module__.rpartition(".")[2] for kind in registered}
 
 
-def test_names_are_unique_and_lead_to_c_files() -> None:
-    names = [kernel.name for kernel in kernels.KERNELS]
+def test_names_are_unique() -> None:
+    names = [unit.name for unit in (*kernels.KERNELS, *kernels.CONVERSIONS)]
     assert len(set(names)) == len(names)
-    sources = {path.stem for path in codegen_assets.directory("kernels").glob("*.c")}
-    assert {name.rstrip("0123456789") if name not in sources else name for name in names} == sources
 
 
 def test_every_board_loads_and_is_called_like_its_file() -> None:

@@ -22,10 +22,10 @@ from pqk.train.networks import NETWORKS
 @pytest.mark.parametrize("arch", NETWORKS)
 @pytest.mark.parametrize(("dtype", "scale"), [("uint8", 0.125), ("int8", 1.0)])
 @pytest.mark.parametrize(
-    ("weight_bits", "activation_bits", "lane_budget"), [(4, 7, False), (4, 7, True), (2, 4, True), (8, 8, False)]
+    ("weight_bits", "activation_bits", "lane_budget"), [(4, 7, 0), (4, 7, 16), (2, 4, 15), (8, 8, 0)]
 )
 def test_logits_equal_the_interpreter_s(
-    arch: str, dtype: str, scale: float, weight_bits: int, activation_bits: int, lane_budget: bool
+    arch: str, dtype: str, scale: float, weight_bits: int, activation_bits: int, lane_budget: int
 ) -> None:
     seed = secrets.randbits(32)
     print("seed", seed)
@@ -57,8 +57,8 @@ def test_the_ir_describes_the_network(tmp_path: Path) -> None:
     assert network.tensors["conv0_out"].maximum == 127
 
 
-@pytest.mark.parametrize("lane_budget", [False, True])
-def test_fake_quantised_floats_are_close_to_the_integers(lane_budget: bool) -> None:
+@pytest.mark.parametrize("lane_budget", [0, 15, 16])
+def test_fake_quantised_floats_are_close_to_the_integers(lane_budget: int) -> None:
     """Training judges the network that is delivered: with equal statistics the floats differ by rounding only."""
     rng = np.random.default_rng(secrets.randbits(32))
     source = InputFormat((1, 24, 12), "uint8", 0.125)
@@ -80,7 +80,7 @@ def test_the_lane_budget_is_spent_and_not_overdrawn(arch: str, dtype: str, scale
     plain_config = CompressionConfig(sparsity=0.9)
     method = random_pqk(arch, InputFormat((1, 30, 16), dtype, scale), plain_config, rng)
     plain = ir_of(method, arch)
-    method.compression = replace(plain_config, lane_budget=True)
+    method.compression = replace(plain_config, lane_budget=16)
     fine = ir_of(method, arch)
     assert plain.weight_bits == 4 < fine.weight_bits <= 8
     assert fine.weight_bits == max(int(np.abs(op.weights).max()) for op in convolutions(fine)).bit_length() + 1

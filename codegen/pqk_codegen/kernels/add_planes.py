@@ -33,7 +33,7 @@ class AddPlanes(Kernel):
             sources=("add_planes.c",),
             tables=(),
             cost=compiled(13 * site.output.elements + 14 * channels * height) + clearing_cost(output),
-            code=130,
+            code=165,
             structure="pqk_add_planes_t",
             fields=(
                 ("a", planes_expression(first)),

@@ -22,7 +22,7 @@ class Conv2dDense(PlainConvolution):
             sources=("conv2d_dense.c",),
             tables=(*tables, *conv2d_tables(site)),
             cost=plain_cost(site, weights.size, per_entry=15),
-            code=450,
+            code=620,
             structure="pqk_conv2d_dense_t",
             fields=(
                 *conv2d_fields(site),

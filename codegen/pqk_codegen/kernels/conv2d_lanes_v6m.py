@@ -94,7 +94,7 @@ class Conv2dLanesV6m(EntryStream):
     cores = V6M_CORES
     lane = LANE
     tile = 7
-    code = 900
+    code = 940
     entry_listing = ENTRY
     channel_listing = _channel_listing("ldmia r0!, {r1, r4, r5}", SHORT)
 
@@ -115,7 +115,7 @@ class Conv2dLanesV6mLong(EntryStream):
     cores = V6M_CORES
     lane = LANE
     tile = 7
-    code = 1000
+    code = 1040
     entry_listing = ENTRY
     channel_listing = _channel_listing("ldmia r0!, {r4, r5}\nmovs r1, #1\nlsls r1, r1, #15", LONG)
 

@@ -104,7 +104,7 @@ class Conv2dPoolStraight(Kernel):
             sources=("conv2d_straight.c",),
             tables=(),
             cost=(cost(code, site.wait_states) + compiled(14)) * tiles + finishing_cost(output),
-            code=250,
+            code=345,
             structure="pqk_conv2d_straight_t",
             fields=(
                 ("tile", name),

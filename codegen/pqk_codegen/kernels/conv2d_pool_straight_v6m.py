@@ -84,7 +84,7 @@ class Conv2dPoolStraightV6m(Conv2dPoolStraight):
             sources=("conv2d_straight.c",),
             tables=(),
             cost=tile * (output.rows * output.width) + finishing_cost(output),
-            code=400,
+            code=430,
             structure="pqk_conv2d_straight_t",
             fields=(
                 ("tile", name),

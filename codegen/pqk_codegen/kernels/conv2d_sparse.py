@@ -38,7 +38,7 @@ class Conv2dSparse(PlainConvolution):
             sources=("conv2d_sparse.c",),
             tables=(*tables, *conv2d_tables(site)),
             cost=plain_cost(site, int(lengths.sum()), self.per_entry),
-            code=500,
+            code=640,
             structure="pqk_conv2d_sparse_t",
             fields=(*conv2d_fields(site), ("entries", "@entries"), ("lengths", "@lengths"), ("taps", "@taps")),
         )

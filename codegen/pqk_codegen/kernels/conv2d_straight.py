@@ -53,7 +53,7 @@ class Conv2dStraight(Conv2dLanes):
             sources=("conv2d_straight.c",),
             tables=(),
             cost=(cost(code, site.wait_states) + compiled(PER_TILE)) * tiles + finishing_cost(output),
-            code=250,
+            code=345,
             structure="pqk_conv2d_straight_t",
             fields=(
                 ("tile", name),

@@ -14,7 +14,7 @@ class Conv2dWideLanes(EntryStream):
     cores = DSP_CORES
     lane = WIDE
     tile = 4
-    code = 450
+    code = 550
     entry_listing = """
     ldr r2, [r0], #4
     uxtah r3, r1, r2

@@ -29,7 +29,7 @@ class DepthwiseConv2dDense(PlainConvolution):
             sources=("depthwise_conv2d.c",),
             tables=(Table("weights", weights.ravel(), "channel, kernel row, kernel column"), *conv2d_tables(site)),
             cost=plain_cost(site, weights.size, per_entry=15),
-            code=450,
+            code=650,
             structure="pqk_depthwise_conv2d_t",
             fields=(
                 *conv2d_fields(site),

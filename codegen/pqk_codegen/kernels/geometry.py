@@ -51,7 +51,7 @@ def clearing_cost(planes: Planes) -> Cost:
     return compiled(3 * planes.size if planes.has_halo else 0)
 
 
-MVE_CORES = ("cortex-m55", "host-mve")  # host-mve: a host that plays one, lane by lane, for tests
+MVE_CORES = ("host", "cortex-m55")  # the host plays one, lane by lane
 
 
 def planes_of(layout: Layout) -> Planes:

@@ -160,7 +160,7 @@ class Budget:
     spare_bits: int
     """By so many more bits could every weight of the layer be finer with all channels still in their lanes."""
     weight_bits: WeightBits
-    """What the channels use; with `compression.lane_budget` each as many as fit."""
+    """What the channels use; with `compression.lane_budget` as many as fit."""
 
 
 def budget(op: Convolution, source: Tensor, output: Tensor) -> Budget:

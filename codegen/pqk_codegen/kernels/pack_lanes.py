@@ -26,7 +26,7 @@ class PackLanes(Conversion):
             sources=("pack_lanes.c",),
             tables=(),
             cost=_cost(target, signed=move.tensor.dtype == "int8"),
-            code=480,
+            code=740,
             structure="pqk_pack_lanes_t",
             fields=(
                 ("input", planes_expression(source)),

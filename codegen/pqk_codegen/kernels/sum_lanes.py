@@ -43,7 +43,7 @@ class SumLanes(Kernel):
             sources=("sum_lanes.c",),
             tables=(),
             cost=self._cost(lanes),
-            code=200,
+            code=240,
             structure="pqk_sum_lanes_t",
             fields=(("input", lanes_expression(lanes)),),
         )

@@ -126,9 +126,11 @@ class Pqk(Compression):
         least = largest_integer(self.compression.weight_bits)
         if isinstance(layer, Classifier):
             return torch.tensor(float(least))
-        if not self.compression.lane_budget:
+        lane = self.compression.lane_budget
+        if not lane:
             return torch.full((len(kept), 1, 1, 1), float(least))
-        return channel_limits(layer, kept, self._source(layer), self._quantizers()[layer.stream].step, least)
+        output_step = self._quantizers()[layer.stream].step
+        return channel_limits(layer, kept, self._source(layer), output_step, bits=lane, least=least)
 
     def _source(self, layer: Convolution) -> Source:
         stream = self.reads[layer.name]
