@@ -137,7 +137,7 @@ class BuildConfig:
     """`speed` or `size`."""
     flash_limit_kb: float | None = None
     """At most so many kB (1024 bytes) of flash for the whole firmware."""
-    straight_line_kb: float = 16.0
+    straight_line_kb: float = 64.0
     """At most so many kB for code that is specialised to the weights: fast, and large."""
 
     def __post_init__(self) -> None:
@@ -334,7 +334,7 @@ seed = {training.seed}
 
 [build]
 objective = {json.dumps(build.objective)}         # or "size": the smallest firmware instead of the fastest
-# flash_limit_kb = 32         # with "speed": at most so much flash for the whole firmware
+# flash_limit_kb = 128        # with "speed": the fastest firmware of at most so much flash
 straight_line_kb = {build.straight_line_kb}     # at most so much code specialised to the weights (fast and large)
 """
 

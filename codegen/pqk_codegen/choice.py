@@ -17,7 +17,8 @@ from pqk_codegen.storage import Program, Resolver, Step
 WRAPPER = 30  # bytes of the function that calls a step's kernel, and of the pointer to it, about
 NUMBER = 2.6  # bytes of a number in a step's constant structure, on average
 TRADES = tuple(10.0**exponent for exponent in (-2, -1, 0, 1, 2, 3))  # instructions or cycles given for a byte
-STRAIGHT_LIMIT = 16 * 1024
+STRAIGHT_LIMIT = 64 * 1024
+WORTH = 2.0  # instructions or cycles that a byte must save where flash has no limit: not all of it for the last percent
 
 Choices = Mapping[str, list[Kernel]]
 
@@ -33,7 +34,7 @@ class Objective:
     wait_states: int = 0
     """Of the flash; part of the cycle model."""
     flash_limit: int | None = None
-    """For tables and kernels."""
+    """For tables and kernels. Without one a byte must be worth `WORTH`; with one the fastest program below it wins."""
     straight_limit: int = STRAIGHT_LIMIT
     """For code specialised to the weights."""
     ram_limit: int | None = None
@@ -69,7 +70,7 @@ def choose(network: Network, core: str, objective: Objective, forced: Mapping[st
     search = replace(bound, objective=replace(objective, flash_limit=None))
     if objective.goal == "size":
         return _within(limit, [search.best(per_step=0, per_byte=1)])[0]
-    fastest = search.best(per_step=1, per_byte=0)
+    fastest = search.best(per_step=1, per_byte=WORTH if limit is None else 0)
     if limit is None or flash(fastest.steps) <= limit:
         return fastest
     smaller = [search.best(per_step=1, per_byte=trade) for trade in TRADES]
