@@ -8,7 +8,6 @@ import pytest
 from pqk_codegen import assets
 from pqk_codegen.generate import generate
 from pqk_codegen.interpreter import logits, run
-from pqk_codegen.kernels import KERNELS
 from pqk_codegen.plan import plan
 from support import host
 from support.networks import Builder, random_input, random_network, res8

@@ -396,9 +396,15 @@ def encode(layout: Layout, values: Array) -> Array:
 
 
 def meaning(layout: Layout) -> Array:
-    """uint8 [bytes]: which bits of a buffer mean something; lanes that are not surrounded hold anything outside."""
+    """uint8 [bytes]: which bits of a buffer mean something.
+
+    Lanes that are not surrounded hold anything outside, planes without a halo behind their last element.
+    """
     if not isinstance(layout, Lanes) or layout.surrounded:
-        return np.full(layout.size, 0xFF, np.uint8)
+        bits = np.full(layout.size, 0xFF, np.uint8)
+        if isinstance(layout, Planes) and not layout.has_halo:
+            bits[layout.channels * layout.plane :] = 0
+        return bits
     low = 2**layout.shift - 1
     plane = np.zeros((layout.lines, layout.row), np.uint32)
     lines = plane[layout.top : layout.top + layout.rows, layout.left : layout.left + layout.width]
@@ -469,14 +475,14 @@ FUNCTIONS = ("begin_input", "set_input", "run_layer", "logits", "labels")
 def _case_text(case: Case, index: int) -> str:
     """The network under names of its own, what each step reads and writes, inputs, and what should come of them."""
     region = lambda name: f"{{{case.plan.buffers[name].offset}, {case.program.layouts[name].size}}}"  # noqa: E731
-    steps = ["{{" + region(case.program.input) + "}, 1, 0}"]  # what sets the input
-    masks = []
-    for number, step in enumerate(case.program.steps):
-        regions = [region(name) for name in (step.writes, *step.reads)]
-        mask = meaning(case.program.layouts[step.writes])
+    steps, masks = [], []
+    reads: list[tuple[str, ...]] = [(), *(step.reads for step in case.program.steps)]  # first, the input is set
+    for number, (name, sources) in enumerate(zip(written(case), reads, strict=True)):
+        regions = [region(other) for other in (name, *sources)]
+        mask, named = meaning(case.program.layouts[name]), "0"
         if (mask != 0xFF).any():
-            masks.append(f"static const uint8_t mask_{number}[] = {{{', '.join(map(str, mask))}}};\n")
-        named = f"mask_{number}" if (mask != 0xFF).any() else "0"
+            named = f"mask_{number}"
+            masks.append(f"static const uint8_t {named}[] = {{{', '.join(map(str, mask))}}};\n")
         steps.append(f"{{{{{', '.join(regions)}}}, {len(regions)}, {named}}}")
     sums = [
         f"{checksum(case.expected[name][clip] & meaning(case.program.layouts[name]))}u"

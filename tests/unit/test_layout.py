@@ -7,7 +7,6 @@ from pqk_codegen.plan import plan
 from support.networks import Builder, random_network, res8
 from support.seeds import fresh
 
-
 SMALL = Objective(goal="size")  # plain C, on bytes
 
 
