@@ -60,7 +60,7 @@ def test_limits_are_kept_and_used() -> None:
     for limit in rng.integers(low + (high - low) // 4, high, 2).tolist():
         steps = choose(network, CORE, Objective(flash_limit=limit)).steps
         assert low < flash(steps) <= limit
-        assert speed(fastest, Objective()) < speed(steps, Objective()) < speed(smallest, Objective()) / 2
+        assert speed(fastest, Objective()) < speed(steps, Objective()) < speed(smallest, Objective())
 
 
 def test_a_limit_is_used_at_least_as_well_as_by_hand() -> None:
