@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from pqk_codegen import assets
 from pqk_codegen.kernels.base import Conversion, Kernel
-from support import battery, seeds
+from support import battery, instructions, seeds
 from support.battery import Case
 from support.device import EMULATED
 
@@ -50,6 +50,7 @@ def flash(board: Board, found: list[Case], folder: Path) -> None:
     for source in assets.directory("kernels").glob("*.[ch]"):
         shutil.copy(source, generated)
     built = compile_firmware(board, generated, folder / "firmware")
+    assert [str(one) for one in instructions.foreign(built.elf, board.cpu)] == []  # QEMU would run some of them
     runners.flash(board, built.elf, folder, expected_build=BUILD_ID)
 
 
