@@ -123,6 +123,12 @@ def salt(board: Board) -> str:
     )
 
 
+def compiled_id(directory: Path) -> str | None:
+    """Build id of the firmware in `directory`; the two appear in one rename, so it cannot be another's."""
+    path = directory / BUILD_ID
+    return path.read_text() if path.is_file() else None
+
+
 def _plan(network: Network, board: Board, wanted: Objective) -> planning.Plan:
     try:
         return planning.plan(network, board.cpu, wanted)
@@ -142,7 +148,7 @@ def _compiled(plan: planning.Plan, board: Board, directory: Path, note: Callable
     firmware.check_fit(board, {"tables": plan.flash, "kernels": plan.code}, {"arena": plan.arena})
     with tempfile.TemporaryDirectory() as generated:
         build_id = generate(plan, Path(generated), salt=salt(board))
-        fresh = _compiled_id(directory) != build_id
+        fresh = compiled_id(directory) != build_id
         if fresh:
             note(f"compiling for {board.title}")
             _compile(board, Path(generated), build_id, directory)
@@ -154,9 +160,3 @@ def _compile(board: Board, generated: Path, build_id: str, directory: Path) -> N
         shutil.copytree(generated, out / "generated")
         firmware.compile_firmware(board, out / "generated", out)
         (out / BUILD_ID).write_text(build_id)
-
-
-def _compiled_id(directory: Path) -> str | None:
-    """Build id of the firmware in `directory`; the two appear in one rename, so it cannot be another's."""
-    path = directory / BUILD_ID
-    return path.read_text() if path.is_file() else None

@@ -17,7 +17,7 @@ from pqk_codegen.ir import Network
 
 from pqk import __version__, choices, features, firmware, tune
 from pqk.boards import Board
-from pqk.build import Compiled, compile_network, salt
+from pqk.build import Compiled, compile_network, compiled_id, salt
 from pqk.data.dataset import SPLITS, DataSet, scan
 from pqk.data.source import locate
 from pqk.errors import ModelError, ProjectError
@@ -75,16 +75,20 @@ def build(project: Project, board: Board, *, data: Path | None, report: Reporter
     dataset = scan_data(project, data)
     inputs = _features(project, dataset, report)
     trained = _trained(project, inputs, report)
-    network = _network(trained / "network")
     directory = board_directory(project, board.name)
-    measured = tune.load(directory, tuning_key(trained / "network", board))
-    compiled = compile_network(network, board, directory / FIRMWARE, project.build, report.note, measured)
-    for note in choices.fallbacks(compiled.plan):
+    generator = tuning_key(trained / "network", board)
+    measured = tune.load(directory, generator)
+    key = _firmware_key(project, generator, measured)
+    record, fresh = _up_to_date(directory, key), False
+    if record is None:
+        network = _network(trained / "network")
+        compiled = compile_network(network, board, directory / FIRMWARE, project.build, report.note, measured)
+        record, fresh = _record(project, network, compiled, measured) | {"key": key}, compiled.fresh
+    for note in record["fallbacks"]:
         report.note(note)
-    record = _record(project, network, compiled, measured)
     record["features"] = _features_key(project, inputs.fingerprint)
     _keep(directory, trained, dataset.root, inputs, record)
-    return Build(directory, record, compiled.fresh)
+    return Build(directory, record, fresh)
 
 
 def load_build(project: Project, board_name: str) -> Build:
@@ -184,6 +188,21 @@ def tuning_key(network: Path, board: Board) -> str:
     return digest([digest_tree(network), digest_tree(CODEGEN.parent, ["**/*.py", "**/*.[ch]", "**/*.j2"]), salt(board)])
 
 
+def _firmware_key(project: Project, generator: str, measured: tune.Costs) -> str:
+    """Of the firmware and of all that its record says."""
+    wishes = _text([as_plain(project.build), project.compression.method, __version__])
+    code = digest_tree(PACKAGE, ["build.py", "choices.py", "pipeline.py", "tune.py"])
+    return digest([generator, repr(sorted(measured.items())), wishes, code])
+
+
+def _up_to_date(directory: Path, key: str) -> dict[str, Any] | None:
+    """The record of the firmware that is there, if it was made of the same: nothing is chosen or generated again."""
+    path = directory / RECORD
+    record = dict(json.loads(path.read_text())) if path.is_file() else {}
+    same = record.get("key") == key and compiled_id(directory / FIRMWARE) == record["id"]
+    return record if same else None
+
+
 def _record(project: Project, network: Network, compiled: Compiled, measured: tune.Costs) -> dict[str, Any]:
     plan, sizes = compiled.plan, compiled.sizes
     return {
@@ -212,6 +231,7 @@ def _record(project: Project, network: Network, compiled: Compiled, measured: tu
             for layer, facts in zip(plan.layers, choices.facts(plan, measured), strict=True)
         ],
         "memory": {"flash": sizes["flash"], "ram": sizes["ram"]},
+        "fallbacks": choices.fallbacks(plan),
     }
 
 
