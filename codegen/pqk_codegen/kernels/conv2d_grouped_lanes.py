@@ -9,7 +9,8 @@ from pqk_codegen.ir import Array
 from pqk_codegen.kernels.base import BURST_CORES
 from pqk_codegen.kernels.geometry import compiled
 from pqk_codegen.kernels.lane_stream import LOOP, LaneStream, taps_of
-from pqk_codegen.kernels.lanes import LANE, Channel, finishing_cost
+from pqk_codegen.kernels.lanes import Channel, finishing_cost
+from pqk_codegen.lane_limits import LANE
 from pqk_codegen.layout import Lanes
 
 MOST = 8  # taps of a group

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from pqk_codegen.kernels.base import BURST_CORES
 from pqk_codegen.kernels.lane_stream import EntryStream
-from pqk_codegen.kernels.lanes import LANE, Channel, requantization
+from pqk_codegen.kernels.lanes import Channel, requantization
+from pqk_codegen.lane_limits import LANE
 
 ENTRY = """
     uxtah r3, r1, r2

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 from pqk_codegen.kernels.base import V6M_CORES
 from pqk_codegen.kernels.lane_stream import EntryStream
-from pqk_codegen.kernels.lanes import LANE, Channel
+from pqk_codegen.kernels.lanes import Channel
 from pqk_codegen.kernels.scaling import Scaling, short_scaling
+from pqk_codegen.lane_limits import LANE
 
 ENTRY = """
     ldmia r0!, {r2}

@@ -12,7 +12,6 @@ import numpy as np
 from pqk_codegen.kernels.base import BURST_CORES, DSP_CORES, Form, Invocation, Kernel, Node, Site
 from pqk_codegen.kernels.geometry import compiled, conv2d_of
 from pqk_codegen.kernels.lanes import (
-    LANE,
     WIDE,
     Channel,
     activation_bits,
@@ -42,6 +41,7 @@ from pqk_codegen.kernels.straight import (
     function,
     size,
 )
+from pqk_codegen.lane_limits import LANE
 from pqk_codegen.layout import Lanes, Layout
 from pqk_codegen.ops import Conv2d, Convolution
 

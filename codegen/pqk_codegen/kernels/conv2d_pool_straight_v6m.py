@@ -13,7 +13,6 @@ from pqk_codegen.kernels.base import V6M_CORES, Form, Invocation, Node, Site
 from pqk_codegen.kernels.conv2d_pool_straight import Conv2dPoolStraight
 from pqk_codegen.kernels.geometry import compiled, conv2d_of
 from pqk_codegen.kernels.lanes import (
-    LANE,
     Channel,
     activation_bits,
     channel_offsets,
@@ -44,6 +43,7 @@ from pqk_codegen.kernels.straight_v6m import (
     scaled,
     size,
 )
+from pqk_codegen.lane_limits import LANE
 from pqk_codegen.layout import Lanes
 from pqk_codegen.ops import Conv2d, Convolution
 

@@ -10,7 +10,6 @@ from pqk_codegen.ir import Array
 from pqk_codegen.kernels.base import DSP_CORES, Form, Invocation, Kernel, Node, Site, Table
 from pqk_codegen.kernels.geometry import compiled, conv2d_of
 from pqk_codegen.kernels.lanes import (
-    LANE,
     Channel,
     activation_bits,
     can_finish,
@@ -22,6 +21,7 @@ from pqk_codegen.kernels.lanes import (
     requantization,
     same_size,
 )
+from pqk_codegen.lane_limits import LANE
 from pqk_codegen.layout import Lanes
 from pqk_codegen.ops import DepthwiseConv2d
 

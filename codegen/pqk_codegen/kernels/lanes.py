@@ -9,11 +9,10 @@ import numpy as np
 from pqk_codegen.cycles import Cost
 from pqk_codegen.ir import Array, Tensor
 from pqk_codegen.kernels.geometry import compiled
+from pqk_codegen.lane_limits import LANE, WeightBits, weight_bits
 from pqk_codegen.layout import Lanes, Layout
 from pqk_codegen.ops import Convolution, DepthwiseConv2d
 
-LANE = 16
-"""Bits between two lanes whose sums are accumulated in one 32-bit register."""
 WIDE = 23
 """Bits between two lanes whose sums are accumulated in 64 bits; an element of 8 bits more fits a signed word."""
 
@@ -129,24 +128,6 @@ def _channel(
 
 def _output(value: int, multiplier: int, maximum: int) -> int:
     return min((max(value, 0) * multiplier + 2**31) >> 32, maximum)
-
-
-@dataclass(frozen=True)
-class WeightBits:
-    """log2(2 * largest integer + 1) of the output channels that have weights; the bits of a symmetric range."""
-
-    least: float
-    mean: float
-    most: float
-
-
-def weight_bits(op: Convolution) -> WeightBits:
-    """The bits that the channels of a convolution use; all 0 where none has weights."""
-    largest = np.abs(op.weights.astype(np.int64)).reshape(len(op.weights), -1).max(axis=1)
-    bits = np.log2(2 * largest[largest > 0] + 1)
-    if not bits.size:
-        return WeightBits(0.0, 0.0, 0.0)
-    return WeightBits(float(bits.min()), float(bits.mean()), float(bits.max()))
 
 
 @dataclass(frozen=True)
