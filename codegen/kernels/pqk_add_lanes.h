@@ -32,10 +32,6 @@
         add(a + done, b + done, output + done, layer->words - done, bits);                         \
     }
 
-DEFINE(4)
-DEFINE(5)
-DEFINE(6)
-DEFINE(7)
-DEFINE(8)
+PQK_FOR_ALL_BITS(DEFINE)
 
 #endif
