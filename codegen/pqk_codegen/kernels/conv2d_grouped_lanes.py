@@ -8,7 +8,7 @@ from pqk_codegen.cycles import Cost, block
 from pqk_codegen.ir import Array
 from pqk_codegen.kernels.base import BURST_CORES
 from pqk_codegen.kernels.geometry import compiled
-from pqk_codegen.kernels.lane_stream import LOOP, LaneStream, taps_of
+from pqk_codegen.kernels.lane_stream import LOOP, LaneStream, some_taps_of
 from pqk_codegen.kernels.lanes import Channel, finishing_cost
 from pqk_codegen.lane_limits import LANE
 from pqk_codegen.layout import Lanes
@@ -97,7 +97,7 @@ class Conv2dGroupedLanes(LaneStream):
 def _groups(channel: Channel, places: Array) -> Iterator[tuple[int, list[int]]]:
     """Weights, and the places of up to `MOST` taps that have it; one more in the first group."""
     by_weight: dict[int, list[int]] = {}
-    for weight, place in taps_of(channel, places):
+    for weight, place in some_taps_of(channel, places):
         by_weight.setdefault(weight, []).append(place)
     most = MOST + 1
     for weight, alike in sorted(by_weight.items()):

@@ -15,6 +15,7 @@ from pqk_codegen.kernels.lanes import (
     can_finish,
     channel_offsets,
     channels,
+    convolved,
     finishing_cost,
     lanes_expression,
     lanes_of,
@@ -90,7 +91,7 @@ class DepthwiseLanes(Kernel):
 
     def resolve(self, site: Site) -> Invocation:
         op = conv2d_of(site)
-        source, output = (lanes_of(site.layouts[tensor.name]) for tensor in (site.inputs[0], site.output))
+        source, output = convolved(site)
         offsets = 4 * channel_offsets(op, source).reshape(-1, 3, 3)[:, :, 1]
         stream = _pack(channels(op, site.inputs[0], site.output.maximum), offsets)
         five = "_five" if output.width == TILE else ""

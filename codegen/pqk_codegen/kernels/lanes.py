@@ -8,6 +8,7 @@ import numpy as np
 
 from pqk_codegen.cycles import Cost
 from pqk_codegen.ir import Array, Tensor
+from pqk_codegen.kernels.base import Site
 from pqk_codegen.kernels.geometry import compiled
 from pqk_codegen.lane_limits import LANE, WeightBits, weight_bits
 from pqk_codegen.layout import Lanes, Layout
@@ -173,6 +174,11 @@ def lanes_of(layout: Layout) -> Lanes:
     return layout
 
 
+def convolved(site: Site) -> tuple[Lanes, Lanes]:
+    """The layouts of a convolution's input and output."""
+    return lanes_of(site.layouts[site.inputs[0].name]), lanes_of(site.layouts[site.output.name])
+
+
 def lanes_expression(lanes: Lanes) -> str:
     """Initialiser of a `pqk_lanes_t`."""
     return (
@@ -188,6 +194,11 @@ def channel_offsets(op: Convolution, source: Lanes) -> Array:
         return _tap_offsets(op, source, op.weights.shape[0]).reshape(op.weights.shape[0], -1)
     taps = _tap_offsets(op, source, op.weights.shape[1])
     return np.broadcast_to(taps, (op.weights.shape[0], taps.size))
+
+
+def taps_of(channel: Channel, places: Array) -> list[tuple[int, int]]:
+    """Weight and place of a channel's nonzero taps."""
+    return [(int(channel.weights[tap]), int(places[tap])) for tap in np.flatnonzero(channel.weights)]
 
 
 def _tap_offsets(op: Convolution, source: Lanes, inputs: int) -> Array:
