@@ -88,7 +88,6 @@ class Conv2dLanesShort(Conv2dLanes):
     """The same for sums of 15 bits, which are requantised in an instruction less a word."""
 
     name = "conv2d_lanes_short"
-    sum_bits = 15
     code = 620
     channel_listing = once(ENTRY, SHORT)
 

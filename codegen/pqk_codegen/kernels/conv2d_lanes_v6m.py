@@ -91,7 +91,6 @@ class Conv2dLanesV6m(EntryStream):
     """Three instructions for two multiply-accumulates; requantisation by one multiplication, where that is exact."""
 
     name = "conv2d_lanes_v6m"
-    sum_bits = 15
     cores = V6M_CORES
     lane = LANE
     tile = 7
@@ -112,7 +111,6 @@ class Conv2dLanesV6mLong(EntryStream):
     """The same with two multiplications, which are always exact."""
 
     name = "conv2d_lanes_v6m_long"
-    sum_bits = 15
     cores = V6M_CORES
     lane = LANE
     tile = 7

@@ -58,7 +58,6 @@ class Conv2dPoolStraightV6m(Conv2dPoolStraight):
     """Stride 1, windows up to three columns wide."""
 
     name = "conv2d_pool_straight_v6m"
-    sum_bits = 15
 
     def supports(self, node: Node) -> bool:
         op = node.op

@@ -62,7 +62,6 @@ class DepthwiseLanes(Kernel):
     """
 
     name = "depthwise_lanes"
-    sum_bits = 15
     aligned = False
     code: ClassVar[int] = 420
     """Bytes of a tile's function."""
