@@ -7,6 +7,7 @@ import numpy as np
 from pqk_codegen.cycles import Cost, block
 from pqk_codegen.ir import Array
 from pqk_codegen.kernels.base import BURST_CORES
+from pqk_codegen.kernels.conv2d_lanes import LEAVE, SUBTRACT_AND_SCALE
 from pqk_codegen.kernels.geometry import compiled
 from pqk_codegen.kernels.lane_stream import LOOP, LaneStream, some_taps_of
 from pqk_codegen.kernels.lanes import Channel, finishing_cost
@@ -45,20 +46,8 @@ CHANNEL = f"""
     ldrh r2, [r0], #2
     orr r2, r2, r2, lsl #16
     ldr r3, [r0], #4
-    mov r11, #0x8000
-    .rept 7
-    uqsub16 r4, r4, r2
-    smlawb r12, r3, r4, r11
-    smlawt r4, r3, r4, r11
-    pkhtb r4, r4, r12, asr #16
-    usat16 r4, #7, r4
-    .endr
-    ldmia sp, {{r3, r11, r12}}
-    stmia r3, {{r4-r10}}
-    add r3, r11
-    str r3, [sp]
-    cmp r0, r12
-    bne 1b @ taken
+    {SUBTRACT_AND_SCALE}
+    {LEAVE}
 """
 
 

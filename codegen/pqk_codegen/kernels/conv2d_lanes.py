@@ -25,19 +25,30 @@ SCALE = """
     pkhtb r4, r4, r12, asr #16
     usat16 r4, #7, r4
 """
-LONG = f"""
-    ldmia r0!, {{r2, r3}}
+SUBTRACT_AND_SCALE = f"""
     mov r11, #0x8000
     .rept 7
     uqsub16 r4, r4, r2
     {SCALE}
     .endr
 """
+LONG = f"""
+    ldmia r0!, {{r2, r3}}
+    {SUBTRACT_AND_SCALE}
+"""
 SHORT = f"""
     ldmia r0!, {{r3, r11}}
     .rept 7
     {SCALE}
     .endr
+"""
+LEAVE = """
+    ldmia sp, {r3, r11, r12}
+    stmia r3, {r4-r10}
+    add r3, r11
+    str r3, [sp]
+    cmp r0, r12
+    bne 1b @ taken
 """
 
 
@@ -53,12 +64,7 @@ def once(entry: str, requantize: str) -> str:
     {entry}
     bcs 3f
     {requantize}
-    ldmia sp, {{r3, r11, r12}}
-    stmia r3, {{r4-r10}}
-    add r3, r11
-    str r3, [sp]
-    cmp r0, r12
-    bne 1b @ taken
+    {LEAVE}
     """
 
 
