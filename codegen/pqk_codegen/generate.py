@@ -13,6 +13,7 @@ from pqk_codegen.layout import Buffer, Planes
 from pqk_codegen.plan import Plan
 
 HEADERS = (
+    "pqk_add_lanes.h",
     "pqk_arithmetic.h",
     "pqk_conv2d_lanes.h",
     "pqk_conv2d_loop.h",
