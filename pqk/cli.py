@@ -63,9 +63,15 @@ def port_option(command: Any) -> Any:
     return click.option("--port", help=text)(command)
 
 
+def data_option(command: Any) -> Any:
+    """`--data`, for commands that read recordings."""
+    text = "Folder of recordings, instead of the one in pqk.toml."
+    return click.option("--data", type=click.Path(path_type=Path), help=text)(command)
+
+
 @cli.command()
 @board_option
-@click.option("--data", type=click.Path(path_type=Path), help="Folder of recordings, instead of the one in pqk.toml.")
+@data_option
 @click.pass_obj
 def build(root: Path, board_name: str | None, data: Path | None) -> None:
     """Train if needed, generate C, compile: build/BOARD/firmware/firmware.elf, .hex, .bin and .map."""
@@ -100,9 +106,19 @@ def flash(root: Path, board_name: str | None, port: str | None) -> None:
 @port_option
 @click.option("--split", type=click.Choice(["testing", "validation", "training"]), default="testing", show_default=True)
 @click.option("--limit", type=click.IntRange(min=1), help="Only so many clips, spread over the split.")
+@click.option("--features", "send_features", is_flag=True, help="Send features computed here instead of audio.")
+@data_option
 @click.pass_obj
-def evaluate(root: Path, board_name: str | None, port: str | None, split: str, limit: int | None) -> None:
-    """Send every clip of a split through the device and compare with the integer reference."""
+def evaluate(
+    root: Path,
+    board_name: str | None,
+    port: str | None,
+    split: str,
+    limit: int | None,
+    send_features: bool,
+    data: Path | None,
+) -> None:
+    """Send the audio of every clip of a split through the device and compare with the integer reference."""
     project, board = _open(root, board_name)
     from pqk import measure, tables
     from pqk.console import bars
@@ -115,6 +131,8 @@ def evaluate(root: Path, board_name: str | None, port: str | None, split: str, l
             limit=limit,
             port=port,
             progress=lambda done, total: shown.update("clips on the device", done, total),
+            send_features=send_features,
+            data=data,
         )
     click.echo(tables.evaluation(result))
 
