@@ -73,7 +73,7 @@ CONFIGS = {
 
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
 def test_energies_equal_the_definition(config: FrontEndConfig) -> None:
-    """Within what 16 bits allow: a share of each band, and of the loudest one 2**-17 (-51 dB)."""
+    """Within what 16 bits allow: a share of each band, and of the loudest one 2**-16 (-48 dB)."""
     generator = fresh("energies")
     front_end = FrontEnd(config)
     pcm = (generator.standard_normal(SAMPLES) * 2000 + tone(700, 8000)).astype(np.int16)
@@ -82,7 +82,7 @@ def test_energies_equal_the_definition(config: FrontEndConfig) -> None:
     assert energies.shape == (1, front_end.frames, config.bands)
     for frame in (0, 1, int(generator.integers(2, front_end.frames - 2)), front_end.frames - 1):
         expected = slow_energies(pcm, frame, config)
-        np.testing.assert_allclose(energies[0, frame], expected, rtol=0.01, atol=max(expected) * 2**-17)
+        np.testing.assert_allclose(energies[0, frame], expected, rtol=0.01, atol=max(expected) * 2**-16)
 
 
 def reference(config: FrontEndConfig, pcm: np.ndarray) -> np.ndarray:
@@ -111,7 +111,7 @@ def test_the_triangles_are_torchaudio_s(config: FrontEndConfig) -> None:
 
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
 def test_features_are_close_to_torchaudio_s(config: FrontEndConfig) -> None:
-    """Bands of speech-like sound, loud and soft, within 60 dB of the frame's loudest one; and the steps of all."""
+    """Bands of speech-like sound, loud and soft, within 50 dB of the frame's loudest one; and the mean of all."""
     generator = fresh("torchaudio")
     front_end = FrontEnd(config)
     pcm = np.stack([speechlike(generator), speechlike(generator) // 64])
@@ -123,9 +123,9 @@ def test_features_are_close_to_torchaudio_s(config: FrontEndConfig) -> None:
     steps = front_end.features(pcm)[:, 0].astype(int) - expected / front_end.scale
     assert np.abs(steps).mean() < 0.5
     if config.kind == "log-mel":
-        near = theirs > theirs.max(axis=2, keepdims=True) * 1e-6
+        near = theirs > theirs.max(axis=2, keepdims=True) * 1e-5
         assert near.mean() > 0.5
-        assert np.abs(steps[near]).max() < 4
+        assert np.abs(steps[near]).max() < 3
     else:
         assert np.abs(steps).max() < 4
 
