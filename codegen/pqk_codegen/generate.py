@@ -1,16 +1,13 @@
 """Prints a plan as C: network.h, network.c, and the kernels it calls. The same plan gives the same bytes."""
 
 import hashlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
 from pqk_codegen import assets
-from pqk_codegen.ir import Array
 from pqk_codegen.layout import Buffer, Planes
 from pqk_codegen.plan import Plan
+from pqk_codegen.templates import template
 
 HEADERS = (
     "pqk_add_lanes.h",
@@ -34,7 +31,7 @@ def generate(plan: Plan, directory: Path, *, salt: str = "") -> str:
 
     The build id, 16 hexadecimal digits, is a hash of every file written and of `salt`.
     """
-    files = {name: _template(f"{name}.j2").render(_context(plan)) for name in ("network.h", "network.c")}
+    files = {name: template(f"{name}.j2").render(_context(plan)) for name in ("network.h", "network.c")}
     kernels = assets.directory("kernels")
     files |= {name: (kernels / name).read_text(encoding="utf-8") for name in (*HEADERS, *plan.sources)}
     hasher = hashlib.sha256(salt.encode())
@@ -59,13 +56,6 @@ def _escape(byte: int) -> str:
     return chr(byte)
 
 
-def _rows(values: Array, width: int = 16) -> Iterator[str]:
-    """The elements of a table in lines; a C array cannot be empty, so an empty table has one zero."""
-    flat = [int(value) for value in values.ravel()] or [0]
-    for start in range(0, len(flat), width):
-        yield ", ".join(map(str, flat[start : start + width]))
-
-
 def _context(plan: Plan) -> dict[str, Any]:
     network = plan.network
     source = plan.input
@@ -86,16 +76,3 @@ def _context(plan: Plan) -> dict[str, Any]:
 
 def _map_order(buffer: Buffer) -> tuple[int, int]:
     return buffer.offset, buffer.first
-
-
-def _template(name: str) -> jinja2.Template:
-    loader = jinja2.FileSystemLoader(assets.directory("templates"))
-    environment = jinja2.Environment(
-        loader=loader,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters["rows"] = _rows
-    return environment.get_template(name)
