@@ -100,10 +100,41 @@ def flash(root: Path, board_name: str | None, port: str | None) -> None:
 @port_option
 @click.option("--split", type=click.Choice(["testing", "validation", "training"]), default="testing", show_default=True)
 @click.option("--limit", type=click.IntRange(min=1), help="Only so many clips, spread over the split.")
+@click.option("--stream", is_flag=True, help="Measure on continuous audio instead: false accepts per hour and more.")
+@click.option(
+    "--hours", type=click.FloatRange(min=0.01), default=1.0, show_default=True, help="With --stream: of each."
+)
+@click.option("--device-minutes", type=click.FloatRange(min=0), default=2.0, show_default=True, help="With --stream.")
+@click.option("--audio", type=click.Path(path_type=Path), help="With --stream: your own WAV or FLAC recording.")
+@click.option(
+    "--labels", type=click.Path(path_type=Path), help="Its words: lines of start, end (seconds), word by tabs."
+)
 @click.pass_obj
-def evaluate(root: Path, board_name: str | None, port: str | None, split: str, limit: int | None) -> None:
-    """Send every clip of a split through the device and compare with the integer reference."""
+def evaluate(
+    root: Path,
+    board_name: str | None,
+    port: str | None,
+    split: str,
+    limit: int | None,
+    stream: bool,
+    hours: float,
+    device_minutes: float,
+    audio: Path | None,
+    labels: Path | None,
+) -> None:
+    """Send every clip of a split through the device and compare with the integer reference.
+
+    With --stream: mix recordings into hours of audio, clean and with noise, and measure false rejects, false accepts
+    per hour and latency, at thresholds chosen on the validation split; minutes of it go through the device.
+    """
     project, board = _open(root, board_name)
+    if (audio or labels) and not stream:
+        raise click.UsageError("--audio and --labels go with --stream")
+    if (audio is None) != (labels is None):
+        raise click.UsageError("--audio and --labels go together")
+    if stream:
+        _evaluate_stream(project, board, port, hours, device_minutes, audio, labels)
+        return
     from pqk import measure, tables
     from pqk.console import bars
 
@@ -220,6 +251,30 @@ def bench(
 def download(which: str) -> None:
     """Fetch Speech Commands: the mini set (182 MB, 8 words) or the full one (2.3 GB, 35 words)."""
     _download(which)
+
+
+def _evaluate_stream(
+    project: Project,
+    board: "Board",
+    port: str | None,
+    hours: float,
+    device_minutes: float,
+    audio: Path | None,
+    labels: Path | None,
+) -> None:
+    from pqk import pipeline, runners, tables
+    from pqk.console import bars
+    from pqk.stream import run
+
+    built = pipeline.load_build(project, board.name)
+    with bars() as shown:
+        if audio and labels:
+            text = tables.recording(run.run_recording(project, built, audio, labels, shown.update))
+        else:
+            effort = run.Effort(hours, device_minutes)
+            connect = lambda: runners.connect(board, built.directory, expected_build=built.record["id"], port=port)  # noqa: E731
+            text = tables.streaming(run.run(project, board, built, effort, connect, shown.update))
+    click.echo(text)
 
 
 def _open(root: Path, board_name: str | None) -> "tuple[Project, Board]":

@@ -28,7 +28,7 @@ Sound = npt.NDArray[np.float32]
 
 SPEECH_DB = -26.0
 """Level of every word in dB below full scale (the root mean square of a constant 32768); usual in telephony (ITU-T
-P.56), and about the median of Speech Commands."""
+P.56), and 2 dB below the median of Speech Commands."""
 MOST_GAIN = 10 ** (30 / 20)
 """A recording in which next to nothing can be heard is not made into noise."""
 FADE = RATE // 100

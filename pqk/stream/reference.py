@@ -31,10 +31,12 @@ def inferences(
     stride: int,
     folder: Path,
     progress: Progress = lambda *_: None,
+    threads: int = THREADS,
 ) -> Inferences:
     """All inferences of `stream`; those that are in `folder` are read, the others put there.
 
     `folder` belongs to this stream, network, front end and stride. `progress` hears of pieces done and in all.
+    `threads` read the stream at the same time.
     """
     count = spotter.inferences_in(front_end, stream.samples, stride)
     firsts = range(0, count, PIECE)
@@ -43,7 +45,7 @@ def inferences(
         return _piece(stream, network, front_end, stride, folder, first, min(PIECE, count - first))
 
     parts: list[Inferences] = [spotter.infer(network, front_end, stream.read, stride=stride, count=0)]
-    executor = ThreadPoolExecutor(THREADS)  # what costs are numpy's loops, which release the interpreter lock
+    executor = ThreadPoolExecutor(threads)  # what costs are numpy's loops, which release the interpreter lock
     try:
         for part in executor.map(work, firsts):
             parts.append(part)
