@@ -131,9 +131,10 @@ def _on_device(device: dict[str, Any]) -> list[str]:
     for row in device["costs"]:
         parts = [row["front_end"], row["network"], row["front_end"] + row["network"]]
         table.add_row(f"{row['hop_ms']} ms", f"{row['inferences']:.4g} /s", *(f"{part:,}" for part in parts))
+    compared = f"{parity['different_inferences']:,} of {parity['inferences']:,} inferences"
     return [
-        f"{_duration(parity['seconds'])} through the device: {parity['different']:,} of {parity['detections']:,} detections"
-        f" differ from the reference's, {parity['different_inferences']:,} of {parity['inferences']:,} inferences do",
+        f"{_duration(parity['seconds'])} through the device: {parity['different']:,} of {parity['detections']:,}"
+        f" detections and {compared} differ from the reference",
         _text(table),
     ]
 

@@ -1,5 +1,6 @@
 """WAV and FLAC files as they are: nothing is resampled or mixed down, because the device would hear something else."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -8,16 +9,20 @@ import numpy as np
 
 from pqk.errors import DataError
 from pqk.frontend import RATE, Pcm
+from pqk.sources import BLOCK
 
 
 class AudioFile:
-    """An open file of mono sound at `RATE`; a context manager."""
+    """An open file of mono sound at `RATE`; a context manager, and a `pqk.sources.Source`."""
+
+    live = False
+    missed = 0
 
     def __init__(self, path: Path) -> None:
         """Raises DataError when it cannot be read, is empty, or has another rate or more than one channel."""
         import soundfile
 
-        self.path = path
+        self.path, self.title = path, str(path)
         try:
             self._file = soundfile.SoundFile(path)
         except (soundfile.SoundFileError, OSError) as error:
@@ -51,6 +56,11 @@ class AudioFile:
             raise DataError(f"{self.path} ends after {first + len(inside)} of {self.samples} samples", "copy it anew")
         before = min(max(0, -start), stop - start)
         return np.pad(inside, (before, stop - start - before - len(inside)))
+
+    def blocks(self) -> Iterator[Pcm]:
+        """The whole file; see `pqk.sources.Source`. Raises DataError."""
+        for start in range(0, self.samples, BLOCK):
+            yield self.read(start, min(start + BLOCK, self.samples))
 
 
 def _check(path: Path, rate: int, channels: int, frames: int) -> None:

@@ -95,7 +95,7 @@ class Mix:
         total = np.zeros(stop - start, np.float64)
         first, end = np.searchsorted(self._starts, [start - self._longest, stop])
         for piece in self._pieces[first:end]:
-            low, high = max(start, piece.start), min(stop, piece.start + piece.length, self.samples)
+            low, high = max(0, start, piece.start), min(stop, piece.start + piece.length, self.samples)
             if low < high:
                 inside = np.arange(low - piece.start, high - piece.start)
                 sound = piece.load()[inside[0] : inside[-1] + 1] * _ramp(inside, piece.length, piece.fade)
