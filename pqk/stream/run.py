@@ -176,7 +176,7 @@ def _head(project: Project, built: Build, found: Spotter) -> dict[str, Any]:
         "schema": SCHEMA,
         "build_id": built.record["id"],
         "settings": as_plain(project.stream),
-        "words": [name for name, keyword in zip(found.network.classes, found.keywords, strict=True) if keyword],
+        "keywords": [name for name, keyword in zip(found.network.classes, found.keywords, strict=True) if keyword],
         "tolerance_s": score.TOLERANCE_S,
     }
 
