@@ -29,7 +29,7 @@ RATE = 16_000
 
 @dataclass(frozen=True)
 class StandIn:
-    """The front end of spotter/front_end.c, with the interface that the reference spotter wants."""
+    """The front end of spotter/front_end/, with the interface that the reference spotter wants."""
 
     window: int
     hop: int
@@ -65,8 +65,8 @@ class StandIn:
         """The network's input [n, 1, frames, features]."""
         return energies[:, np.newaxis]
 
-    def defines(self) -> list[str]:
-        """As options for the compiler."""
+    def files(self) -> dict[str, str]:
+        """What a generator of front ends would write."""
         sizes = {
             "PQK_WINDOW": self.window,
             "PQK_HOP": self.hop,
@@ -75,7 +75,9 @@ class StandIn:
             "PQK_CENTER": int(self.center),
             "PQK_CLIP_SAMPLES": self.clip_samples,
         }
-        return [f"-D{name}={value}u" for name, value in sizes.items()]
+        defines = "".join(f"#define {name} {value}u\n" for name, value in sizes.items())
+        files = {path.name: path.read_text() for path in (SOURCES / "front_end").iterdir()}
+        return files | {"front_end.h": defines + files["front_end.h"]}
 
 
 def random_front_end(rng: np.random.Generator) -> StandIn:
@@ -187,16 +189,14 @@ def softmax(logits: list[int], scale: float) -> list[int]:
 
 def build(network: Network, front_end: StandIn, settings: Settings, directory: Path) -> Path:
     """A program that takes the commands below on stdin."""
-    generate(plan(network, "host"), directory, audio=generate_spotter(spec(settings), network))
+    files = generate_spotter(spec(settings), network) | front_end.files()
+    generate(plan(network, "host"), directory, audio=files)
     (directory / "pqk_spotter.c").rename(directory / "pqk_spotter.c.included")
     main = (SOURCES / "main.c").read_text().replace("pqk_spotter.c", "pqk_spotter.c.included")
     (directory / "main.c").write_text(main)
-    sources = [*sorted(directory.glob("*.c")), SOURCES / "front_end.c"]
     program = directory / "program"
-    include = [f"-I{directory}", f"-I{SOURCES}"]
-    # GNU C, as on the device: the samples' alignment is an attribute.
-    argv = ["gcc", *STRICT, *SANITIZED, *front_end.defines(), *include, *map(str, sources), "-o", str(program)]
-    subprocess.run(argv, check=True)
+    sources = map(str, sorted(directory.glob("*.c")))
+    subprocess.run(["gcc", *STRICT, *SANITIZED, *sources, "-o", str(program)], check=True)
     return program
 
 
