@@ -79,7 +79,7 @@ class Type(IntEnum):
 class ErrorCode(IntEnum):
     """Of an ERROR reply."""
 
-    VERSION = 2
+    VERSION = 1
     TYPE = 2
     LENGTH = 3
     OFFSET = 4

@@ -104,9 +104,10 @@ def random_network(rng: np.random.Generator, front_end: StandIn, classes: Sequen
 
 def random_settings(rng: np.random.Generator, front_end: StandIn, outputs: int = len(CLASSES)) -> Settings:
     """Settings under which words are detected now and then."""
+    smoothing = int(rng.choice([1, 2, 3, 5, MOST_SMOOTHING]))
     return Settings(
-        tuple(int(value) for value in rng.integers(2000, 25000, outputs)),
-        int(rng.choice([1, 2, 3, 5, MOST_SMOOTHING])),
+        tuple(int(value) for value in rng.integers(1000, 20000 / smoothing**0.5, outputs)),
+        smoothing,
         int(rng.integers(1, 6)),
         int(rng.integers(0, 5)) * front_end.hop,
     )
