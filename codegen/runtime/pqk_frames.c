@@ -23,7 +23,7 @@ static int16_t samples[CAPACITY] __attribute__((aligned(4)));
 static uint32_t start = 0;    /* of the window that is next to be complete */
 static uint32_t end = BEFORE; /* where the next sample goes */
 
-static uint8_t ring[RING_BYTES];
+static uint8_t frames[RING_BYTES];
 static uint32_t oldest; /* byte where the oldest frame lies, and the next one will */
 
 #if PQK_ARENA_BYTES >= 4 * PQK_FRONT_END_SCRATCH
@@ -46,7 +46,7 @@ void pqk_frames_reset(void) {
 }
 
 static void compute_frame(void) {
-    pqk_front_end_frame(&pqk_front_end_tables, samples + start, ring + oldest, scratch());
+    pqk_front_end_frame(&pqk_front_end_tables, samples + start, frames + oldest, scratch());
     oldest += PQK_FRAME_FEATURES;
     if (oldest == RING_BYTES) {
         oldest = 0;
@@ -76,8 +76,8 @@ uint32_t pqk_frames_take(const int16_t *from, uint32_t count, int *complete) {
 }
 
 void pqk_frames_read(pqk_window_reader read) {
-    read(0, ring + oldest, RING_BYTES - oldest);
+    read(0, frames + oldest, RING_BYTES - oldest);
     if (oldest) {
-        read(RING_BYTES - oldest, ring, oldest);
+        read(RING_BYTES - oldest, frames, oldest);
     }
 }
