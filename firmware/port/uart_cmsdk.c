@@ -31,7 +31,7 @@ void pqk_uart_init(void) {
  * pqk_uart_read fetches it once the ring is empty. */
 void pqk_uart_interrupt(void) {
     UART->interrupt = INTERRUPT_RX;
-    if ((UART->state & STATE_RX_FULL) && !pqk_ring_full()) {
+    while ((UART->state & STATE_RX_FULL) && !pqk_ring_full()) {
         pqk_ring_put((uint8_t)UART->data);
     }
 }
