@@ -65,7 +65,7 @@ def threshold(value: int) -> str:
     if value > Q15_ONE:
         return "never"
     share = value / Q15_ONE
-    digits = 2 if share <= 0.99 else min(5, 1 - math.floor(math.log10(max(1 - share, 1e-5))))
+    digits = 2 if value == Q15_ONE else max(2, math.ceil(-math.log10(1 - share)))
     return f"{share:.{digits}f}"
 
 
