@@ -4,11 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pqk_codegen import assets
+from pqk_codegen import assets, templating
 from pqk_codegen.frontend import tables
 from pqk_codegen.frontend.spec import FrontEndSpec
 from pqk_codegen.ir import Array
-from pqk_codegen.templates import template
 
 SOURCES = ("front_end_frame.c", "front_end_power.c")
 HEADERS = ("pqk_arithmetic.h", "pqk_front_end.h", "pqk_pairs.h")
@@ -35,7 +34,7 @@ def generate_front_end(spec: FrontEndSpec) -> dict[str, str]:
     """
     first_bin, _, _ = tables.mel_slices(spec)
     context = {"spec": spec, "first_bin": first_bin, "tables": constants(spec)}
-    files = {name: template(f"{name}.j2").render(context) for name in ("front_end.h", "front_end.c")}
+    files = {name: templating.render(name, context) for name in ("front_end.h", "front_end.c")}
     kernels = assets.directory("kernels")
     return files | {name: (kernels / name).read_text(encoding="utf-8") for name in (*HEADERS, *SOURCES)}
 

@@ -1,6 +1,7 @@
-"""The templates of generated C, and how tables are printed in them."""
+"""Rendering the C templates."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import jinja2
 
@@ -8,18 +9,17 @@ from pqk_codegen import assets
 from pqk_codegen.ir import Array
 
 
-def template(name: str) -> jinja2.Template:
-    """The template of that name; `rows` prints an array in it."""
-    loader = jinja2.FileSystemLoader(assets.directory("templates"))
+def render(name: str, context: Mapping[str, Any]) -> str:
+    """The text of `name`, e.g. "network.h", made from templates/`name`.j2."""
     environment = jinja2.Environment(
-        loader=loader,
+        loader=jinja2.FileSystemLoader(assets.directory("templates")),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
     environment.filters["rows"] = _rows
-    return environment.get_template(name)
+    return environment.get_template(f"{name}.j2").render(context)
 
 
 def _rows(values: Array, width: int = 16) -> Iterator[str]:
