@@ -4,7 +4,7 @@ import json
 import math
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,17 @@ from pqk_codegen import plan as planning
 from pqk_codegen.choice import Objective
 from pqk_codegen.errors import FlashLimitError, IrError
 from pqk_codegen.generate import generate
+from pqk_codegen.generate_front_end import generate_front_end
+from pqk_codegen.generate_spotter import SpotterSpec, generate_spotter
 from pqk_codegen.ir import Network
 
 from pqk import assets, firmware
 from pqk.boards import Board
 from pqk.errors import FitError, ModelError
 from pqk.files import atomic_directory, digest, digest_tree
-from pqk.project import BuildConfig
+from pqk.frontend import RATE, FrontEnd
+from pqk.project import BuildConfig, Project
+from pqk.stream.settings import keywords_of, settings_of
 from pqk.tune import Costs
 
 PACKAGE = Path(__file__).parent
@@ -79,8 +83,11 @@ def compile_network(
     config: BuildConfig,
     note: Callable[[str], None],
     measured: Costs | None = None,
+    audio: Mapping[str, str] | None = None,
 ) -> Compiled:
     """Bring the firmware in `directory` up to date with `network`; nothing is compiled where it is.
+
+    `audio` is the C of front end and spotter, see `audio_files`; without it the firmware takes features only.
 
     Sizes are estimates until the linker has spoken. Where there is a limit on flash, the smallest firmware is linked
     first: it tells whether the limit can be met, and how far off estimates are.
@@ -92,9 +99,9 @@ def compile_network(
     """
     wanted = objective(config, board, measured or {})
     if config.flash_limit_kb is None:
-        return _compiled(_plan(network, board, wanted), board, directory, note)
+        return _compiled(_plan(network, board, wanted), audio, board, directory, note)
     smallest_plan = _plan(network, board, replace(wanted, goal="size"))
-    smallest = _compiled(smallest_plan, board, directory.with_name(SMALLEST), lambda _: None)
+    smallest = _compiled(smallest_plan, audio, board, directory.with_name(SMALLEST), lambda _: None)
     limit = round(1024 * config.flash_limit_kb)
     if smallest.flash > limit:
         raise _limit_error(config, smallest.flash)
@@ -104,11 +111,27 @@ def compile_network(
             plan = _plan(network, board, replace(wanted, flash_limit=limit - others))
         except FlashLimitError:
             break
-        compiled = _compiled(plan, board, directory, note)
+        compiled = _compiled(plan, audio, board, directory, note)
         if compiled.flash <= limit:
             return compiled
         others += compiled.flash - limit
-    return _compiled(smallest_plan, board, directory, note)
+    return _compiled(smallest_plan, audio, board, directory, note)
+
+
+def audio_files(project: Project, network: Network) -> dict[str, str]:
+    """Text by name of the C that makes samples into the network's input, and its logits into detections.
+
+    Raises:
+        ProjectError: the front end is impossible.
+        ModelError: the network has more outputs than a spotter can tell apart.
+    """
+    front_end = FrontEnd(project.front_end)
+    settings = settings_of(project.stream, network.classes, hop=front_end.hop, rate=RATE)
+    spec = SpotterSpec(RATE, keywords_of(network.classes), settings)
+    try:
+        return generate_front_end(front_end.spec) | generate_spotter(spec, network)
+    except IrError as error:
+        raise ModelError(str(error), "give the project fewer words") from error
 
 
 def salt(board: Board) -> str:
@@ -144,10 +167,12 @@ def _limit_error(config: BuildConfig, smallest: int) -> FitError:
     )
 
 
-def _compiled(plan: planning.Plan, board: Board, directory: Path, note: Callable[[str], None]) -> Compiled:
+def _compiled(
+    plan: planning.Plan, audio: Mapping[str, str] | None, board: Board, directory: Path, note: Callable[[str], None]
+) -> Compiled:
     firmware.check_fit(board, {"tables": plan.flash, "kernels": plan.code}, {"arena": plan.arena})
     with tempfile.TemporaryDirectory() as generated:
-        build_id = generate(plan, Path(generated), salt=salt(board))
+        build_id = generate(plan, Path(generated), salt=salt(board), audio=audio)
         fresh = compiled_id(directory) != build_id
         if fresh:
             note(f"compiling for {board.title}")
