@@ -159,13 +159,14 @@ static void encode_bands(const floor_of_bands *floor, const uint32_t *sums, uint
     }
 }
 
-/* In pairs, in place; one more than there are bands if these are odd in number. */
+/* In pairs, in place; an odd number of bands gets a 0. */
 static void take_logarithms(const floor_of_bands *floor, uint32_t *sums, uint32_t bands) {
-    for (uint32_t band = 0; band < bands; band += 2) {
-        const uint32_t *const two = sums + 2u * band;
-        const uint32_t first = log2_q8(floor, two[0], two[1]);
-        const uint32_t second = band + 1u < bands ? log2_q8(floor, two[2], two[3]) : 0;
-        sums[band / 2u] = first | second << 16;
+    const floor_of_bands local = *floor;
+    uint32_t *pair = sums;
+    for (const uint32_t *const end = sums + 2u * bands; sums < end; sums += 4) {
+        const uint32_t first = log2_q8(&local, sums[0], sums[1]);
+        const uint32_t second = sums + 2 < end ? log2_q8(&local, sums[2], sums[3]) : 0;
+        *pair++ = first | second << 16;
     }
 }
 

@@ -207,6 +207,21 @@ PQK_INLINE void butterfly(uint32_t *y, uint32_t quarter, const uint32_t *factors
     y[3u * quarter] = once ? pqk_subtract_turned(t1, t3) : pqk_half_subtract_turned(t1, t3);
 }
 
+/* The next three factors. The compiler does not load three words at once. */
+PQK_INLINE const uint32_t *take_factors(const uint32_t *factors, uint32_t taken[3]) {
+#if PQK_HAS_PAIRS
+    register uint32_t first __asm("r8"), second __asm("r9"), third __asm("r10");
+    __asm("ldmia %0!, {%1, %2, %3}"
+          : "+r"(factors), "=r"(first), "=r"(second), "=r"(third)
+          : "m"(*(const uint32_t(*)[3])factors));
+    taken[0] = first, taken[1] = second, taken[2] = third;
+    return factors;
+#else
+    taken[0] = factors[0], taken[1] = factors[1], taken[2] = factors[2];
+    return factors + 3;
+#endif
+}
+
 /* The butterflies of all blocks that have the same factors. */
 PQK_INLINE void butterflies(uint32_t *z, uint32_t quarter, const uint32_t *factors, int once) {
     PQK_UNROLL_2
@@ -218,10 +233,14 @@ PQK_INLINE void butterflies(uint32_t *z, uint32_t quarter, const uint32_t *facto
 /* A stage of few factors: each is read once and serves all blocks; the first ones are -1. */
 PQK_INLINE void early_stage(uint32_t *z, const uint32_t *factors, uint32_t quarter, int once) {
     const uint32_t *const end = factors + 3u * quarter;
-    butterflies(z++, quarter, 0, once);
-    for (factors += 3; factors < end; factors += 3, z++) {
-        const uint32_t kept[3] = {factors[0], factors[1], factors[2]};
-        butterflies(z, quarter, kept, once);
+    if (quarter == 4) { /* not worth its code where it is a smaller part */
+        butterflies(z++, quarter, 0, once);
+        factors += 3;
+    }
+    for (; factors < end; z++) {
+        uint32_t taken[3];
+        factors = take_factors(factors, taken);
+        butterflies(z, quarter, taken, once);
     }
 }
 
@@ -230,8 +249,10 @@ PQK_INLINE void late_stage(uint32_t *z, const uint32_t *factors, uint32_t quarte
     for (uint32_t *const end = z + POINTS; z < end; z += 3u * quarter) {
         const uint32_t *factor = factors;
         PQK_UNROLL_2
-        for (uint32_t j = 0; j < quarter; j++, z++, factor += 3) {
-            butterfly(z, quarter, factor, once);
+        for (uint32_t j = 0; j < quarter; j++, z++) {
+            uint32_t taken[3];
+            factor = take_factors(factor, taken);
+            butterfly(z, quarter, taken, once);
         }
     }
 }
