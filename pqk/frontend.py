@@ -20,9 +20,6 @@ __all__ = ["RATE", "SAMPLES", "Encoded", "Energies", "FrontEnd", "Pcm", "spec_of
 class FrontEnd(frontend.FrontEnd):
     """The front end that `config` describes. A clip's result does not depend on the batch it is in."""
 
-    center = True
-    """Frame t is centred on sample t * hop."""
-
     def __init__(self, config: FrontEndConfig) -> None:
         """Raises ProjectError when it is impossible: a mel band so narrow that no FFT bin falls into it, say."""
         self.config = config
