@@ -83,7 +83,11 @@ def test_unusable_words(words: list[str], message: str) -> None:
         (HEAD + "[front_end]\nwindow_ms = 65\n", "10..64"),
         (HEAD + "[front_end]\ncoefficients = 10\n", "for kind mfcc only"),
         (HEAD + '[front_end]\nkind = "mfcc"\ncoefficients = 41\n', "0..40, the bands"),
-        (HEAD + "[stream]\nhop_ms = 25\n", "stream.hop_ms = 25: must be a multiple of front_end.hop_ms = 10"),
+        (
+            HEAD + "[stream]\nhop_ms = 25\n",
+            "stream.hop_ms = 25: must be a multiple of front_end.hop_ms = 10, such as 20",
+        ),
+        (HEAD + "[front_end]\nhop_ms = 15\n", "hop_ms = 100: must be a multiple of front_end.hop_ms = 15, such as 105"),
         (HEAD + "[stream]\nhop_ms = 0\n", "must lie in 1..1000"),
         (HEAD + "[stream]\nhop_ms = 10\nsmoothing_ms = 330\n", "must lie in 0..320, 32 inferences"),
         (HEAD + "[stream]\nthreshold = 1.2\n", "must lie in 0..1"),

@@ -49,7 +49,7 @@ class FrontEnd:
         self.spec = spec
         self.bands, self.hop, self.window = spec.bands, spec.hop, spec.window
         self.features_per_frame = spec.features
-        self.frames = spec.frames
+        self.frames, self.center = spec.frames, spec.center
         self._first, counts, weights = tables.mel_slices(spec)
         self._starts, self._ends = np.cumsum(counts) - counts, np.cumsum(counts)
         self._weights = weights.astype(np.int64)[:, np.newaxis]
