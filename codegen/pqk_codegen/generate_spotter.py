@@ -2,10 +2,13 @@
 
 from dataclasses import dataclass
 
-from pqk_codegen import assets, templating
+from pqk_codegen import assets
 from pqk_codegen.decision import MOST_SMOOTHING, Settings, scale_of
 from pqk_codegen.errors import IrError
+from pqk_codegen.frontend.spec import RATE, FrontEndSpec
+from pqk_codegen.generate_front_end import generate_front_end
 from pqk_codegen.ir import Network
+from pqk_codegen.templates import template
 
 RUNTIME = (
     "pqk_decision.c",
@@ -24,12 +27,25 @@ _MASK_BITS = 32
 class SpotterSpec:
     """What the device listens with."""
 
-    rate: int
-    """Samples per second."""
     keywords: tuple[bool, ...]
     """For each output whether it is a word to detect."""
     settings: Settings
     """In force until others are set."""
+
+
+def audio_files(front_end: FrontEndSpec, spotter: SpotterSpec, network: Network) -> dict[str, str]:
+    """The text of each file by name that makes audio into detections, for `pqk_codegen.generate.generate`.
+
+    Raises:
+        IrError: the network's input is not what the front end makes, its windows leave gaps, or see `generate_spotter`.
+        EmptyBandError: see `generate_front_end`.
+    """
+    shape = (1, front_end.frames, front_end.features)
+    if network.tensors[network.input].shape != shape:
+        raise IrError(f"the network takes {network.tensors[network.input].shape}, the front end makes {shape}")
+    if front_end.hop > front_end.window:
+        raise IrError(f"a hop of {front_end.hop} samples is longer than the window, {front_end.window}")
+    return generate_front_end(front_end) | generate_spotter(spotter, network)
 
 
 def generate_spotter(spec: SpotterSpec, network: Network) -> dict[str, str]:
@@ -47,13 +63,14 @@ def generate_spotter(spec: SpotterSpec, network: Network) -> dict[str, str]:
     runtime = assets.directory("runtime")
     context = {
         "network": network,
-        "spotter": spec,
+        "rate": RATE,
+        "settings": spec.settings,
         "scale": scale_of(network.tensors[network.output].scale),
         "most_smoothing": MOST_SMOOTHING,
         "keywords": _mask(spec.keywords),
     }
     files = {name: (runtime / name).read_text(encoding="utf-8") for name in RUNTIME}
-    return files | {"spotter.h": templating.render("spotter.h", context)}
+    return files | {"spotter.h": template("spotter.h.j2").render(context)}
 
 
 def _mask(flags: tuple[bool, ...]) -> list[str]:

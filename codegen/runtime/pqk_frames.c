@@ -5,14 +5,16 @@
 #include "network.h"
 #include "pqk_front_end.h"
 
-#if PQK_HOP > PQK_WINDOW || PQK_HOP % 2
-#error "a hop is even, so that every window begins at a word, and no longer than a window"
+#if PQK_HOP > PQK_WINDOW
+#error "windows leave gaps"
 #endif
 
 /* Windows lie in one piece: samples are appended, and what later windows need moves to the start
  * only when the buffer is full, after every (PQK_SPARE_HOPS + 1)th frame. A spare hop costs its
- * samples in RAM. */
-#ifndef PQK_SPARE_HOPS
+ * samples in RAM. A window begins at a word, so odd hops move after every frame. */
+#if PQK_HOP % 2
+#define PQK_SPARE_HOPS 0u
+#elif !defined(PQK_SPARE_HOPS)
 #define PQK_SPARE_HOPS 1u
 #endif
 #define CAPACITY (PQK_WINDOW + PQK_SPARE_HOPS * PQK_HOP)
@@ -33,7 +35,7 @@ static uint32_t *scratch(void) {
 }
 #else
 static uint32_t *scratch(void) {
-    static uint32_t words[PQK_FRONT_END_SCRATCH];
+    static uint32_t words[PQK_FRONT_END_SCRATCH] __attribute__((aligned(8)));
     return words;
 }
 #endif

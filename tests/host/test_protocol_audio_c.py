@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from pqk_codegen import interpreter
 from pqk_codegen.decision import Settings
+from pqk_codegen.frontend.spec import RATE
 from pqk_codegen.generate import generate
 from pqk_codegen.generate_spotter import generate_spotter
 from pqk_codegen.ir import Network
@@ -98,7 +99,7 @@ def settings_of(wanted: Settings) -> tuple[Type, bytes]:
 
 def test_hello(built: Built) -> None:
     hello = protocol.parse_hello(talk(built.program, stream(Frame(Type.HELLO, 9)))[0].payload)
-    assert (hello.clip_samples, hello.sample_rate, hello.hop) == (CLIP, spotting.RATE, FRONT_END.hop)
+    assert (hello.clip_samples, hello.sample_rate, hello.hop) == (CLIP, RATE, FRONT_END.hop)
 
 
 def test_clips(built: Built) -> None:
