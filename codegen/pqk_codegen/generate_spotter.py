@@ -6,7 +6,7 @@ from pqk_codegen import assets
 from pqk_codegen.decision import MOST_SMOOTHING, Settings, scale_of
 from pqk_codegen.errors import IrError
 from pqk_codegen.frontend.spec import RATE, FrontEndSpec
-from pqk_codegen.generate_front_end import generate_front_end
+from pqk_codegen.generate_front_end import constants, generate_front_end
 from pqk_codegen.ir import Network
 from pqk_codegen.templates import template
 
@@ -18,6 +18,11 @@ RUNTIME = (
     "pqk_spotter.c",
     "pqk_spotter.h",
 )
+CODE_FLASH = 10240
+"""Bytes of code, at most, from the samples to the network's input and from its logits to detections."""
+STATE_RAM = 512
+"""Bytes, at most, of what is listed nowhere below: counters, settings, the queue of detections."""
+SPARE_HOPS = 1  # as in pqk_frames.c
 MOST_OUTPUTS = 256
 """On the wire a word is one byte."""
 _MASK_BITS = 32
@@ -71,6 +76,28 @@ def generate_spotter(spec: SpotterSpec, network: Network) -> dict[str, str]:
     }
     files = {name: (runtime / name).read_text(encoding="utf-8") for name in RUNTIME}
     return files | {"spotter.h": template("spotter.h.j2").render(context)}
+
+
+@dataclass(frozen=True)
+class Needs:
+    """Bytes by part, for a check before anything is compiled."""
+
+    flash: dict[str, int]
+    ram: dict[str, int]
+
+
+def needs(front_end: FrontEndSpec, network: Network, arena: int) -> Needs:
+    """What `audio_files` add to a network whose arena has so many bytes."""
+    scratch = 4 * front_end.fft // 2
+    return Needs(
+        flash={"front end's tables": sum(table.values.nbytes for table in constants(front_end)), "audio": CODE_FLASH},
+        ram={
+            "samples": 2 * (front_end.window + (0 if front_end.hop % 2 else SPARE_HOPS * front_end.hop)),
+            "frames": front_end.frames * front_end.features,
+            "front end": 0 if arena >= scratch else scratch,  # it uses the arena
+            "decision": (2 * MOST_SMOOTHING + 4) * len(network.classes) + STATE_RAM,
+        },
+    )
 
 
 def _mask(flags: tuple[bool, ...]) -> list[str]:

@@ -365,17 +365,12 @@ class Listening:
 
 def listening(spec: FrontEndSpec, folder: Path) -> Listening:
     rng, front_end = seeds.fresh("listening"), FrontEnd(spec)
-    network = spotting.random_network(rng, front_end, inputs=front_end.features(recordings(rng, 100, spec.samples)))
+    network = spotting.random_network(
+        rng, front_end, inputs=front_end.features(spotting.recordings(rng, 100, spec.samples))
+    )
     chosen = Settings((4000,) * len(CLASSES), 2, 3, 2 * spec.hop)
     files = audio_files(spec, spotting.spec(chosen), network)
     return Listening(spotting.build(network, files, folder), network, front_end, chosen)
-
-
-def recordings(rng: np.random.Generator, count: int, samples: int) -> np.ndarray:
-    """Noise and tones, loud and soft."""
-    times = np.arange(samples)
-    tones = np.sin(times * rng.uniform(0.01, 3, (count, 1))) + rng.normal(0, 0.3, (count, samples))
-    return np.clip(tones * 2 ** rng.uniform(3, 15, (count, 1)), -(2**15), 2**15 - 1).astype(np.int16)
 
 
 @pytest.fixture(scope="module", params=list(SPECS))
@@ -391,13 +386,13 @@ def detections_of(listening: Listening, pieces: list[np.ndarray]) -> list[tuple[
 @given(seed=st.integers(0, 2**32 - 1), most=st.sampled_from([1, 100, 1200]))
 def test_audio_in_any_chunks(heard: Listening, seed: int, most: int) -> None:
     rng = np.random.default_rng(seed)
-    samples = recordings(rng, int(rng.integers(1, 6)), heard.front_end.spec.samples).ravel()
+    samples = spotting.recordings(rng, int(rng.integers(1, 6)), heard.front_end.spec.samples).ravel()
     assert detections_of(heard, cut(rng, samples, most)) == heard.expected(samples)
 
 
 def test_something_is_detected(heard: Listening) -> None:
     rng = seeds.fresh("something")
-    samples = recordings(rng, 40, heard.front_end.spec.samples // 2).ravel()
+    samples = spotting.recordings(rng, 40, heard.front_end.spec.samples // 2).ravel()
     found = detections_of(heard, cut(rng, samples, 1200))
     assert found == heard.expected(samples)
     assert len({word for word, _, _ in found}) > 1
@@ -421,7 +416,7 @@ def test_extreme_audio(heard: Listening, kind: str) -> None:
 
 def test_clips_of_audio(heard: Listening) -> None:
     rng = seeds.fresh("clips")
-    clips = recordings(rng, 4, heard.front_end.spec.samples)
+    clips = spotting.recordings(rng, 4, heard.front_end.spec.samples)
     commands = [CLIP_BEGIN + b"".join(map(push, cut(rng, clip, 700))) + CLIP_END + WINDOW for clip in clips]
     windows = say(heard.program, INIT, *commands)[::2]
     assert [words[1] for words in windows] == [encoded.tobytes().hex() for encoded in heard.front_end.features(clips)]

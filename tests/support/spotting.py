@@ -121,6 +121,13 @@ def random_settings(rng: np.random.Generator, front_end: StandIn, outputs: int =
     )
 
 
+def recordings(rng: np.random.Generator, count: int, samples: int) -> np.ndarray:
+    """Noise and tones, loud and soft."""
+    times = np.arange(samples)
+    tones = np.sin(times * rng.uniform(0.01, 3, (count, 1))) + rng.normal(0, 0.3, (count, samples))
+    return np.clip(tones * 2 ** rng.uniform(3, 15, (count, 1)), -(2**15), 2**15 - 1).astype(np.int16)
+
+
 def spec(settings: Settings, keywords: tuple[bool, ...] = KEYWORDS) -> SpotterSpec:
     return SpotterSpec(keywords, settings)
 
