@@ -4,7 +4,7 @@ import json
 import math
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,9 @@ from typing import Any
 from pqk_codegen import plan as planning
 from pqk_codegen.choice import Objective
 from pqk_codegen.errors import FlashLimitError, IrError
+from pqk_codegen.frontend.spec import FrontEndSpec
 from pqk_codegen.generate import generate
-from pqk_codegen.generate_front_end import generate_front_end
-from pqk_codegen.generate_spotter import SpotterSpec, generate_spotter
+from pqk_codegen.generate_spotter import Needs, SpotterSpec, audio_files, needs
 from pqk_codegen.ir import Network
 
 from pqk import assets, firmware
@@ -60,6 +60,18 @@ class Compiled:
         return sum(int(self.sizes["symbols"].get(name, 0)) for name in (*names, layer.code_symbol))
 
 
+@dataclass(frozen=True)
+class Listener:
+    """What makes a firmware hear: without it a firmware takes features only."""
+
+    front_end: FrontEndSpec
+    spotter: SpotterSpec
+
+    def needs(self, network: Network, arena: int) -> Needs:
+        """Bytes that it adds to a network with such an arena."""
+        return needs(self.front_end, network, arena)
+
+
 def objective(config: BuildConfig, board: Board, measured: Costs) -> Objective:
     """What the choice of kernels minimises: the project's wish, within the board's RAM, measured if it was.
 
@@ -83,11 +95,9 @@ def compile_network(
     config: BuildConfig,
     note: Callable[[str], None],
     measured: Costs | None = None,
-    audio: Mapping[str, str] | None = None,
+    listener: Listener | None = None,
 ) -> Compiled:
     """Bring the firmware in `directory` up to date with `network`; nothing is compiled where it is.
-
-    `audio` is the C of front end and spotter, see `audio_files`; without it the firmware takes features only.
 
     Sizes are estimates until the linker has spoken. Where there is a limit on flash, the smallest firmware is linked
     first: it tells whether the limit can be met, and how far off estimates are.
@@ -98,10 +108,12 @@ def compile_network(
         ToolError: the compiler is missing, or refused the code.
     """
     wanted = objective(config, board, measured or {})
+    if listener and wanted.ram_limit is not None:
+        wanted = replace(wanted, ram_limit=wanted.ram_limit - sum(listener.needs(network, arena=0).ram.values()))
     if config.flash_limit_kb is None:
-        return _compiled(_plan(network, board, wanted), audio, board, directory, note)
+        return _compiled(_plan(network, board, wanted), listener, board, directory, note)
     smallest_plan = _plan(network, board, replace(wanted, goal="size"))
-    smallest = _compiled(smallest_plan, audio, board, directory.with_name(SMALLEST), lambda _: None)
+    smallest = _compiled(smallest_plan, listener, board, directory.with_name(SMALLEST), lambda _: None)
     limit = round(1024 * config.flash_limit_kb)
     if smallest.flash > limit:
         raise _limit_error(config, smallest.flash)
@@ -111,27 +123,21 @@ def compile_network(
             plan = _plan(network, board, replace(wanted, flash_limit=limit - others))
         except FlashLimitError:
             break
-        compiled = _compiled(plan, audio, board, directory, note)
+        compiled = _compiled(plan, listener, board, directory, note)
         if compiled.flash <= limit:
             return compiled
         others += compiled.flash - limit
-    return _compiled(smallest_plan, audio, board, directory, note)
+    return _compiled(smallest_plan, listener, board, directory, note)
 
 
-def audio_files(project: Project, network: Network) -> dict[str, str]:
-    """Text by name of the C that makes samples into the network's input, and its logits into detections.
+def listener(project: Project, network: Network) -> Listener:
+    """How the device makes audio into the input of the project's network, and its logits into detections.
 
-    Raises:
-        ProjectError: the front end is impossible.
-        ModelError: the network has more outputs than a spotter can tell apart.
+    Raises ProjectError when the front end is impossible.
     """
     front_end = FrontEnd(project.front_end)
     settings = settings_of(project.stream, network.classes, hop=front_end.hop, rate=RATE)
-    spec = SpotterSpec(RATE, keywords_of(network.classes), settings)
-    try:
-        return generate_front_end(front_end.spec) | generate_spotter(spec, network)
-    except IrError as error:
-        raise ModelError(str(error), "give the project fewer words") from error
+    return Listener(front_end.spec, SpotterSpec(keywords_of(network.classes), settings))
 
 
 def salt(board: Board) -> str:
@@ -168,9 +174,14 @@ def _limit_error(config: BuildConfig, smallest: int) -> FitError:
 
 
 def _compiled(
-    plan: planning.Plan, audio: Mapping[str, str] | None, board: Board, directory: Path, note: Callable[[str], None]
+    plan: planning.Plan, listener: Listener | None, board: Board, directory: Path, note: Callable[[str], None]
 ) -> Compiled:
-    firmware.check_fit(board, {"tables": plan.flash, "kernels": plan.code}, {"arena": plan.arena})
+    audio, needed = None, Needs({}, {})
+    if listener:
+        audio, needed = _audio(listener, plan.network), listener.needs(plan.network, plan.arena)
+    firmware.check_fit(
+        board, {"tables": plan.flash, "kernels": plan.code, **needed.flash}, {"arena": plan.arena, **needed.ram}
+    )
     with tempfile.TemporaryDirectory() as generated:
         build_id = generate(plan, Path(generated), salt=salt(board), audio=audio)
         fresh = compiled_id(directory) != build_id
@@ -178,6 +189,13 @@ def _compiled(
             note(f"compiling for {board.title}")
             _compile(board, Path(generated), build_id, directory)
     return Compiled(plan, build_id, directory, json.loads((directory / "sizes.json").read_text()), fresh)
+
+
+def _audio(listener: Listener, network: Network) -> dict[str, str]:
+    try:
+        return audio_files(listener.front_end, listener.spotter, network)
+    except IrError as error:
+        raise ModelError(str(error), "change [front_end] or the words in pqk.toml") from error
 
 
 def _compile(board: Board, generated: Path, build_id: str, directory: Path) -> None:

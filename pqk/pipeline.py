@@ -17,7 +17,7 @@ from pqk_codegen.ir import Network
 
 from pqk import __version__, choices, features, firmware, tune
 from pqk.boards import Board
-from pqk.build import Compiled, audio_files, compile_network, compiled_id, salt
+from pqk.build import Compiled, compile_network, compiled_id, listener, salt
 from pqk.data.dataset import SPLITS, DataSet, scan
 from pqk.data.source import locate
 from pqk.errors import ModelError, ProjectError
@@ -82,8 +82,8 @@ def build(project: Project, board: Board, *, data: Path | None, report: Reporter
     record, fresh = _up_to_date(directory, key), False
     if record is None:
         network = _network(trained / "network")
-        audio = audio_files(project, network)
-        compiled = compile_network(network, board, directory / FIRMWARE, project.build, report.note, measured, audio)
+        heard = listener(project, network)
+        compiled = compile_network(network, board, directory / FIRMWARE, project.build, report.note, measured, heard)
         record, fresh = _record(project, network, compiled, measured) | {"key": key}, compiled.fresh
     for note in record["fallbacks"]:
         report.note(note)

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pqk_codegen import assets, templating
+from pqk_codegen import assets
 from pqk_codegen.frontend import tables
 from pqk_codegen.frontend.spec import FrontEndSpec
 from pqk_codegen.ir import Array
+from pqk_codegen.templates import template
 
 POWERS = {512: "front_end_power_256.c", 1024: "front_end_power_512.c"}
 """By points of the real transform."""
@@ -36,7 +37,7 @@ def generate_front_end(spec: FrontEndSpec) -> dict[str, str]:
     """
     first_bin, counts, _ = tables.mel_slices(spec)
     context = {"spec": spec, "first_bin": first_bin, "ahead": _ahead(first_bin, counts), "tables": constants(spec)}
-    files = {name: templating.render(name, context) for name in ("front_end.h", "front_end.c")}
+    files = {name: template(f"{name}.j2").render(context) for name in ("front_end.h", "front_end.c")}
     kernels = assets.directory("kernels")
     needed = (*HEADERS, "front_end_frame.c", POWERS[spec.fft])
     return files | {name: (kernels / name).read_text(encoding="utf-8") for name in needed}

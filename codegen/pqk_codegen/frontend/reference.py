@@ -59,11 +59,6 @@ class FrontEnd:
         self._corrections = tables.log_corrections().astype(np.int32)
 
     @property
-    def center(self) -> bool:
-        """Whether frame t is centred on sample t * hop, instead of starting there."""
-        return self.spec.center
-
-    @property
     def dtype(self) -> str:
         """Element type of what the network sees."""
         return "uint8" if self.spec.kind == "log-mel" else "int8"
