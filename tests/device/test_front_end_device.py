@@ -46,6 +46,11 @@ def test_equal_bits_with_any_front_end(core: str, tmp_path: Path) -> None:
         check(front_end.draw(rng), CORES[core], 40, tmp_path / str(turn))
 
 
+@pytest.mark.parametrize("window", [128, 250, 380, 512, 760, 1024])
+def test_equal_bits_however_many_legs_the_window_has(window: int, tmp_path: Path) -> None:
+    check(FrontEndSpec(window=window, bands=16), CORES["cortex-m4"], 30, tmp_path)
+
+
 @pytest.mark.parametrize("core", ["cortex-m0", "cortex-m4"])
 def test_equal_bits_with_a_long_window(core: str, tmp_path: Path) -> None:
     costs = check(front_end.LONG, CORES[core], 40, tmp_path)
