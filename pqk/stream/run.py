@@ -5,6 +5,7 @@ validation; testing is only measured.
 """
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -137,7 +138,8 @@ def run_recording(project: Project, built: Build, audio: Path, labels: Path, pro
     """
     found = load_spotter(project, built)
     with Recording(audio, labels, found.network.classes) as stream:
-        content = digest([audio.read_bytes(), *_parts(found, built)])
+        with audio.open("rb") as file:
+            content = digest([hashlib.file_digest(file, "blake2b").digest(), *_parts(found, built)])
         inferences = reference.inferences(
             stream,
             found.network,
