@@ -7,8 +7,8 @@
 
 #define SAMPLE_BYTES 2u
 #define OFFSET_BYTES 4u
-#define STREAM_HEAD (OFFSET_BYTES + 2u)
-#define BEGIN 1u /* of STREAM */
+#define STREAM_HEAD (OFFSET_BYTES + 4u) /* samples begin at a word, which copies faster */
+#define BEGIN 1u                        /* of STREAM */
 
 static uint32_t clip_samples; /* of a clip have arrived, in order */
 static int streaming;
@@ -57,9 +57,7 @@ int pqk_audio_clip_whole(void) {
 }
 
 uint32_t pqk_audio_clip_ticks(void) {
-    pqk_counters counters;
-    pqk_get_counters(&counters);
-    return (uint32_t)counters.front_end_ticks;
+    return (uint32_t)pqk_get_counters()->front_end_ticks;
 }
 
 static uint32_t window_crc;
@@ -122,10 +120,9 @@ uint32_t pqk_audio_stream(const uint8_t *payload, uint32_t length, pqk_payload *
     const uint32_t flags = pqk_get(payload + OFFSET_BYTES, STREAM_HEAD - OFFSET_BYTES);
     const int16_t *const samples = samples_at(payload + STREAM_HEAD);
     const uint32_t count = (length - STREAM_HEAD) / SAMPLE_BYTES;
-    pqk_counters counters;
-    pqk_get_counters(&counters);
+    const pqk_counters *const counters = pqk_get_counters();
     if (flags == BEGIN ? position != 0
-                       : flags || !streaming || position != (uint32_t)counters.samples) {
+                       : flags || !streaming || position != (uint32_t)counters->samples) {
         return PQK_ERROR_OFFSET;
     }
     if (flags == BEGIN) {
@@ -134,12 +131,11 @@ uint32_t pqk_audio_stream(const uint8_t *payload, uint32_t length, pqk_payload *
     pqk_payload head = {.bytes = reply->bytes + reply->length}; /* written when it is known */
     reply->length += PQK_STREAM_BYTES;
     const uint32_t detections = listen(samples, count, reply);
-    pqk_get_counters(&counters);
-    pqk_put(&head, (uint32_t)counters.samples, 4);
-    pqk_put(&head, (uint32_t)counters.frames, 4);
-    pqk_put(&head, (uint32_t)counters.inferences, 4);
-    pqk_put(&head, (uint32_t)counters.front_end_ticks, 4);
-    pqk_put(&head, (uint32_t)counters.network_ticks, 4);
+    pqk_put(&head, (uint32_t)counters->samples, 4);
+    pqk_put(&head, (uint32_t)counters->frames, 4);
+    pqk_put(&head, (uint32_t)counters->inferences, 4);
+    pqk_put(&head, (uint32_t)counters->front_end_ticks, 4);
+    pqk_put(&head, (uint32_t)counters->network_ticks, 4);
     pqk_put(&head, peak_of(samples, count), 2);
     pqk_put(&head, detections, 1);
     return 0;

@@ -17,7 +17,8 @@
 /* No two detections are closer than a hop. One hop may have begun before the payload's samples. */
 #define PQK_MOST_DETECTIONS (PQK_LARGEST_PAYLOAD / 2u / PQK_HOP + 1u)
 #if PQK_LARGEST_PAYLOAD / 2u / PQK_HOP + 1u > 255u
-#error "on the wire the number of detections is one byte: a larger hop or a smaller uart.largest_payload"
+#error                                                                                             \
+    "on the wire the number of detections is one byte: a larger hop or a smaller uart.largest_payload"
 #endif
 #define PQK_DETECTION_BYTES (1u + 2u + 8u)
 #define PQK_STREAM_BYTES (5u * 4u + 2u + 1u)

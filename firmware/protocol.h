@@ -31,7 +31,7 @@ enum {
     PQK_RUN = 0x03,
     PQK_STATS = 0x04,
     PQK_CLIP = 0x05,     /* AUDIO: u32 offset in samples, int16 samples */
-    PQK_STREAM = 0x06,   /* u32 samples so far (low 32 bits), u16 1: begins, int16 samples */
+    PQK_STREAM = 0x06,   /* u32 samples so far (low 32 bits), u32 1: begins, int16 samples */
     PQK_SETTINGS = 0x07, /* nothing, or new settings */
     PQK_ERROR = 0xE0,
     PQK_FAULT = 0xF0,

@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pqk_codegen import assets, templating
+from pqk_codegen import assets
 from pqk_codegen.layout import Buffer, Planes
 from pqk_codegen.plan import Plan
+from pqk_codegen.templates import template
 
 HEADERS = (
-    "pqk_add_lanes.h",
     "pqk_arithmetic.h",
     "pqk_conv2d_lanes.h",
     "pqk_conv2d_loop.h",
@@ -29,12 +29,12 @@ def generate(plan: Plan, directory: Path, *, salt: str = "", audio: Mapping[str,
         directory: where network.h, network.c and the kernels go.
         salt: what else makes a firmware different (board, firmware sources, compiler); part of the build id.
         audio: text by name of the files that make samples into the network's input and its logits into detections,
-            see `audio_files`; None for a network that is given its input.
+            see `generate_spotter.audio_files`; None for a network that is given its input.
 
     The build id, 16 hexadecimal digits, is a hash of every file written and of `salt`.
     """
     context = _context(plan) | {"audio": audio is not None}
-    files = {name: templating.render(name, context) for name in ("network.h", "network.c")}
+    files = {name: template(f"{name}.j2").render(context) for name in ("network.h", "network.c")}
     kernels = assets.directory("kernels")
     files |= {name: (kernels / name).read_text(encoding="utf-8") for name in (*HEADERS, *plan.sources)}
     files |= audio or {}

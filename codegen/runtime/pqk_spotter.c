@@ -53,8 +53,8 @@ void pqk_set_clock(uint32_t (*ticks)(void)) {
     clock_ticks = ticks;
 }
 
-void pqk_get_counters(pqk_counters *out) {
-    *out = counters;
+const pqk_counters *pqk_get_counters(void) {
+    return &counters;
 }
 
 static void announce(const pqk_detection *detection) {
@@ -90,7 +90,8 @@ const int32_t *pqk_window_logits(void) {
     return pqk_network_logits();
 }
 
-static void infer(void) {
+/* Not inlined, because what it keeps on the stack would lie under the front end's, too. */
+__attribute__((noinline)) static void infer(void) {
     pqk_detection detection;
     counters.front_end_ticks += lap();
     counters.inferences++;

@@ -48,7 +48,8 @@ void pqk_get_settings(pqk_settings *settings);
  * so far (smoothing begins anew) but no frames. */
 int pqk_set_settings(const pqk_settings *settings);
 
-void pqk_get_counters(pqk_counters *counters);
+/* Always the same place, whose values change with every call of pqk_push. */
+const pqk_counters *pqk_get_counters(void);
 
 /* `ticks` counts up, modulo 2^32; 0, the default, for no clock. */
 void pqk_set_clock(uint32_t (*ticks)(void));

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from pqk_codegen import interpreter
 from pqk_codegen.decision import Settings
+from pqk_codegen.frontend.spec import RATE
 from pqk_codegen.generate import generate
 from pqk_codegen.generate_spotter import generate_spotter
 from pqk_codegen.ir import Network
@@ -75,7 +76,7 @@ def push_all(device: Device, rng: np.random.Generator, samples: np.ndarray) -> l
 
 
 def test_hello(flashed: Flashed, device: Device) -> None:
-    assert (device.facts.clip_samples, device.facts.sample_rate) == (FRONT_END.clip_samples, spotting.RATE)
+    assert (device.facts.clip_samples, device.facts.sample_rate) == (FRONT_END.clip_samples, RATE)
     assert device.facts.hop == FRONT_END.hop
     assert (device.facts.flash, device.facts.ram) == (flashed.built.flash.total, flashed.built.ram.total)
 

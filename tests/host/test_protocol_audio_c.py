@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from pqk_codegen import interpreter
 from pqk_codegen.decision import Settings
+from pqk_codegen.frontend.spec import RATE
 from pqk_codegen.generate import generate
 from pqk_codegen.generate_spotter import generate_spotter
 from pqk_codegen.ir import Network
@@ -98,7 +99,7 @@ def settings_of(wanted: Settings) -> tuple[Type, bytes]:
 
 def test_hello(built: Built) -> None:
     hello = protocol.parse_hello(talk(built.program, stream(Frame(Type.HELLO, 9)))[0].payload)
-    assert (hello.clip_samples, hello.sample_rate, hello.hop) == (CLIP, spotting.RATE, FRONT_END.hop)
+    assert (hello.clip_samples, hello.sample_rate, hello.hop) == (CLIP, RATE, FRONT_END.hop)
 
 
 def test_clips(built: Built) -> None:
@@ -235,11 +236,11 @@ FEATURES = (Type.INPUT, protocol.input_payload(0, bytes(29)))
         ([CLIP_BEGUN], Type.AUDIO, protocol.audio_payload(1, TWO), ErrorCode.OFFSET),
         ([CLIP_BEGUN], Type.RUN, b"", ErrorCode.NO_INPUT),
         ([CLIP_BEGUN, BEGUN], Type.AUDIO, protocol.audio_payload(2, TWO), ErrorCode.OFFSET),
-        ([], Type.STREAM, b"12345", ErrorCode.LENGTH),
+        ([], Type.STREAM, BEGIN[:-1], ErrorCode.LENGTH),
         ([], Type.STREAM, protocol.stream_payload(0, b"x", begins=True), ErrorCode.LENGTH),
         ([], Type.STREAM, protocol.stream_payload(0, TWO), ErrorCode.OFFSET),
         ([], Type.STREAM, protocol.stream_payload(1, TWO, begins=True), ErrorCode.OFFSET),
-        ([], Type.STREAM, b"\0\0\0\0\3\0", ErrorCode.OFFSET),
+        ([], Type.STREAM, b"\0\0\0\0\3\0\0\0", ErrorCode.OFFSET),
         ([BEGUN], Type.STREAM, protocol.stream_payload(1, TWO), ErrorCode.OFFSET),
         ([(Type.STREAM, BEGIN + TWO)], Type.STREAM, protocol.stream_payload(0, TWO), ErrorCode.OFFSET),
         ([(Type.STREAM, BEGIN + TWO)], Type.STREAM, protocol.stream_payload(3, TWO), ErrorCode.OFFSET),

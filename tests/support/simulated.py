@@ -110,14 +110,14 @@ class SimulatedDevice:
         return self._reply(frame, frame.type | REPLY, b"")
 
     def _take_stream(self, frame: Frame) -> bytes:
-        position, begins = struct.unpack_from("<IH", frame.payload)
+        position, begins = struct.unpack_from("<II", frame.payload)
         if begins:
             self._forget()
             self.stream = []
         if self.stream is None or position != len(self.stream):
             return self._error(frame, 4, "out of order")
         start = len(self.stream)
-        new = [value for (value,) in struct.iter_unpack("<h", frame.payload[6:])]
+        new = [value for (value,) in struct.iter_unpack("<h", frame.payload[8:])]
         self.stream += new
         found = [start + index + 1 for index, value in enumerate(new) if value == 1234]
         have = len(self.stream)

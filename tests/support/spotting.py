@@ -5,16 +5,17 @@
 
 import struct
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from pqk_codegen import interpreter
 from pqk_codegen.decision import MOST_SMOOTHING, Settings
+from pqk_codegen.frontend import FrontEnd
 from pqk_codegen.generate import generate
-from pqk_codegen.generate_spotter import SpotterSpec, generate_spotter
-from pqk_codegen.ir import Network
+from pqk_codegen.generate_spotter import SpotterSpec
+from pqk_codegen.ir import DTYPE_RANGES, Network
 from pqk_codegen.ops import FullyConnected
 from pqk_codegen.plan import plan
 
@@ -24,7 +25,6 @@ from support.host import SANITIZED, STRICT
 SOURCES = Path(__file__).parent / "spotter"
 CLASSES = ("yes", "no", "up", "_unknown_", "down", "_silence_")
 KEYWORDS = (True, True, True, False, True, False)
-RATE = 16_000
 
 
 @dataclass(frozen=True)
@@ -82,17 +82,25 @@ class StandIn:
 
 def random_front_end(rng: np.random.Generator) -> StandIn:
     """Sizes small enough that a thousand frames are nothing."""
-    hop = 2 * int(rng.integers(1, 12))
+    hop = int(rng.integers(2, 24))
     window = hop + int(rng.integers(0, 40))
     return StandIn(window, hop, int(rng.integers(4, 9)), int(rng.integers(3, 8)), bool(rng.integers(2)))
 
 
-def random_network(rng: np.random.Generator, front_end: StandIn, classes: Sequence[str] = CLASSES) -> Network:
-    """A network for `front_end` that finds each of the outputs likely now and then."""
-    builder = networks.Builder(rng, (1, front_end.frames, front_end.features), maximum=255)
+def random_network(
+    rng: np.random.Generator,
+    front_end: StandIn | FrontEnd,
+    classes: Sequence[str] = CLASSES,
+    inputs: np.ndarray | None = None,
+) -> Network:
+    """A network for `front_end` that finds each of the outputs likely now and then, among `inputs` at least."""
+    if inputs is None:
+        features = front_end.spec.features if isinstance(front_end, FrontEnd) else front_end.features
+        inputs = rng.integers(0, 256, (200, 1, front_end.frames, features)).astype(np.uint8)
+    dtype = str(inputs.dtype)
+    builder = networks.Builder(rng, inputs.shape[1:], dtype, maximum=DTYPE_RANGES[dtype][1])
     builder.conv(4)
     network = builder.finish(tuple(classes))
-    inputs = rng.integers(0, 256, (200, 1, front_end.frames, front_end.features)).astype(np.uint8)
     logits = interpreter.run(network, inputs)[network.output].astype(np.float64)
     *ops, last = network.ops
     assert isinstance(last, FullyConnected)
@@ -113,8 +121,15 @@ def random_settings(rng: np.random.Generator, front_end: StandIn, outputs: int =
     )
 
 
+def recordings(rng: np.random.Generator, count: int, samples: int) -> np.ndarray:
+    """Noise and tones, loud and soft."""
+    times = np.arange(samples)
+    tones = np.sin(times * rng.uniform(0.01, 3, (count, 1))) + rng.normal(0, 0.3, (count, samples))
+    return np.clip(tones * 2 ** rng.uniform(3, 15, (count, 1)), -(2**15), 2**15 - 1).astype(np.int16)
+
+
 def spec(settings: Settings, keywords: tuple[bool, ...] = KEYWORDS) -> SpotterSpec:
-    return SpotterSpec(RATE, keywords, settings)
+    return SpotterSpec(keywords, settings)
 
 
 @dataclass
@@ -188,9 +203,8 @@ def softmax(logits: list[int], scale: float) -> list[int]:
 # ---- the C ----
 
 
-def build(network: Network, front_end: StandIn, settings: Settings, directory: Path) -> Path:
-    """A program that takes the commands below on stdin."""
-    files = generate_spotter(spec(settings), network) | front_end.files()
+def build(network: Network, files: Mapping[str, str], directory: Path) -> Path:
+    """A program of the network and `files` (spotter and front end) that takes the commands below on stdin."""
     generate(plan(network, "host"), directory, audio=files)
     (directory / "pqk_spotter.c").rename(directory / "pqk_spotter.c.included")
     main = (SOURCES / "main.c").read_text().replace("pqk_spotter.c", "pqk_spotter.c.included")

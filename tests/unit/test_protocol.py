@@ -163,8 +163,8 @@ def test_settings_that_no_device_has() -> None:
 
 def test_payloads_of_audio() -> None:
     assert protocol.audio_payload(0x01020304, b"\x05\x06") == b"\x04\x03\x02\x01\x05\x06"
-    assert protocol.stream_payload(0x01020304, b"\x05\x06") == b"\x04\x03\x02\x01\0\0\x05\x06"
-    assert protocol.stream_payload(0, b"", begins=True) == b"\0\0\0\0\1\0"
+    assert protocol.stream_payload(0x01020304, b"\x05\x06") == b"\x04\x03\x02\x01\0\0\0\0\x05\x06"
+    assert protocol.stream_payload(0, b"", begins=True) == b"\0\0\0\0\1\0\0\0"
 
 
 def test_hello() -> None:
