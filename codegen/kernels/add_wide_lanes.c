@@ -40,32 +40,10 @@ PQK_INLINE void add(const uint32_t *a, const uint32_t *b, uint32_t *output, uint
                                                                 "pop {r4-r11, pc}\n");             \
     }
 
-#else
-
-#define DEFINE_GROUPS(bits)                                                                        \
-    static void groups_u##bits(const uint32_t *a, const uint32_t *b, uint32_t *output,             \
-                               uint32_t groups) {                                                  \
-        add(a, b, output, GROUP *groups, bits);                                                    \
-    }
-
 #endif
 
 #define GROUP 4u
 
-#define DEFINE(bits)                                                                               \
-    DEFINE_GROUPS(bits)                                                                            \
-    void pqk_add_wide_lanes_u##bits(const pqk_add_lanes_t *layer, const uint32_t *a,               \
-                                    const uint32_t *b, uint32_t *output) {                         \
-        const uint32_t groups = layer->words / GROUP;                                              \
-        const uint32_t done = groups * GROUP;                                                      \
-        if (groups) {                                                                              \
-            groups_u##bits(a, b, output, groups);                                                  \
-        }                                                                                          \
-        add(a + done, b + done, output + done, layer->words - done, bits);                         \
-    }
+#define KERNEL(suffix) pqk_add_wide_lanes##suffix
 
-DEFINE(4)
-DEFINE(5)
-DEFINE(6)
-DEFINE(7)
-DEFINE(8)
+#include "pqk_add_lanes.h"

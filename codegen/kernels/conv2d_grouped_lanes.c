@@ -42,13 +42,8 @@
 
 /* clang-format off */
 #define DEFINE_TILE(bits)                                                                          \
-    __attribute__((naked)) static void tile_u##bits(                                               \
-        __attribute__((unused)) const void *stream,                                                \
-        __attribute__((unused)) const uint32_t *input, __attribute__((unused)) uint32_t *output,   \
-        __attribute__((unused)) uint32_t plane, __attribute__((unused)) const void *end) {         \
-        __asm("push {r4-r11, lr}\n"                                                                \
-              "ldr r4, [sp, #36]\n"                                                                \
-              "push {r2, r3, r4}\n"                                                                \
+    PQK_NAKED_TILE(tile_u##bits) {                                                                 \
+        __asm(PQK_ENTER_TILE                                                                       \
               "1: ldrh r10, [r0], #2\n"                                                            \
               "orr r10, r10, r10, lsl #16\n"                                                       \
               "ldrsb r3, [r0], #2\n"                                                               \
@@ -68,14 +63,7 @@
               REQUANTIZE("r4", bits) REQUANTIZE("r5", bits) REQUANTIZE("r6", bits)                 \
               REQUANTIZE("r7", bits) REQUANTIZE("r8", bits) REQUANTIZE("r9", bits)                 \
               REQUANTIZE("r10", bits)                                                              \
-              "ldmia sp, {r3, r11, r12}\n"                                                         \
-              "stmia r3, {r4-r10}\n"                                                               \
-              "add r3, r11\n"                                                                      \
-              "str r3, [sp]\n"                                                                     \
-              "cmp r0, r12\n"                                                                      \
-              "bne 1b\n"                                                                           \
-              "add sp, #12\n"                                                                      \
-              "pop {r4-r11, pc}\n");                                                               \
+              PQK_LEAVE_TILE("r3", "r11", "r4-r10"));                                              \
     }
 /* clang-format on */
 
@@ -125,13 +113,6 @@ PQK_INLINE void tile(const uint16_t *stream, const uint32_t *input, uint32_t *ou
 
 #define DEFINE(bits)                                                                               \
     DEFINE_TILE(bits)                                                                              \
-    void pqk_conv2d_grouped_lanes_u##bits(const pqk_lane_stream_t *layer, const uint32_t *input,   \
-                                          uint32_t *output) {                                      \
-        pqk_lane_stream(layer, input, output, TILE, tile_u##bits);                                 \
-    }
+    PQK_LANE_STREAM(pqk_conv2d_grouped_lanes_u##bits, TILE, tile_u##bits)
 
-DEFINE(4)
-DEFINE(5)
-DEFINE(6)
-DEFINE(7)
-DEFINE(8)
+PQK_FOR_ALL_BITS(DEFINE)

@@ -109,10 +109,7 @@
     CLAMP_AND_STORE(most)
 
 #define DEFINE_TILE(name, KIND, most, mask)                                                        \
-    __attribute__((naked)) static void name(                                                       \
-        __attribute__((unused)) const void *stream,                                            \
-        __attribute__((unused)) const uint32_t *input, __attribute__((unused)) uint32_t *output,   \
-        __attribute__((unused)) uint32_t plane, __attribute__((unused)) const void *end) {     \
+    PQK_NAKED_TILE(name) {                                                                         \
         __asm(                                                                                     \
             ".syntax unified\n"                                                                    \
             "push {r4-r7, lr}\n"                                                                   \
@@ -227,14 +224,8 @@ PQK_INLINE const uint32_t *tile_channel(const uint32_t *stream, const uint32_t *
 #define DEFINE(bits, most, mask)                                                                   \
     DEFINE_TILE(short_u##bits, SHORT, most, mask)                                                  \
     DEFINE_TILE(long_u##bits, LONG, most, mask)                                                    \
-    void pqk_conv2d_lanes_v6m_u##bits(const pqk_lane_stream_t *layer, const uint32_t *input,       \
-                                      uint32_t *output) {                                          \
-        pqk_lane_stream(layer, input, output, TILE, short_u##bits);                                \
-    }                                                                                              \
-    void pqk_conv2d_lanes_v6m_long_u##bits(const pqk_lane_stream_t *layer, const uint32_t *input,  \
-                                           uint32_t *output) {                                     \
-        pqk_lane_stream(layer, input, output, TILE, long_u##bits);                                 \
-    }
+    PQK_LANE_STREAM(pqk_conv2d_lanes_v6m_u##bits, TILE, short_u##bits)                             \
+    PQK_LANE_STREAM(pqk_conv2d_lanes_v6m_long_u##bits, TILE, long_u##bits)
 
 DEFINE(4, 15, 0xFFF0FFF0)
 DEFINE(5, 31, 0xFFE0FFE0)

@@ -37,14 +37,10 @@
     "usat " low ", #" #bits ", " low "\n"                                                          \
     "orr " low ", r12, " low ", lsl #23\n"
 
+/* clang-format off */
 #define DEFINE_TILE(bits)                                                                          \
-    __attribute__((naked)) static void tile_u##bits(                                               \
-        __attribute__((unused)) const void *stream, __attribute__((unused)) const uint32_t *input, \
-        __attribute__((unused)) uint32_t *output, __attribute__((unused)) uint32_t plane,          \
-        __attribute__((unused)) const void *end) {                                                 \
-        __asm("push {r4-r11, lr}\n"                                                                \
-              "ldr r4, [sp, #36]\n"                                                                \
-              "push {r2, r3, r4}\n"                                                                \
+    PQK_NAKED_TILE(tile_u##bits) {                                                                 \
+        __asm(PQK_ENTER_TILE                                                                       \
               "1: ldmia r0!, {r4, r5}\n"                                                           \
               "mov r6, r4\n"                                                                       \
               "mov r7, r5\n"                                                                       \
@@ -53,17 +49,12 @@
               "mov r10, r4\n"                                                                      \
               "mov r11, r5\n"                                                                      \
               "2: " ENTRY "bcc 2b\n"                                                               \
-              "ldr r2, [r0], #4\n" REQUANTIZE("r4", "r5", bits) REQUANTIZE("r6", "r7", bits)       \
-                  REQUANTIZE("r8", "r9", bits)                                                     \
-                      REQUANTIZE("r10", "r11", bits) "ldmia sp, {r3, r11, r12}\n"                  \
-                                                     "stmia r3, {r4, r6, r8, r10}\n"               \
-                                                     "add r3, r11\n"                               \
-                                                     "str r3, [sp]\n"                              \
-                                                     "cmp r0, r12\n"                               \
-                                                     "bne 1b\n"                                    \
-                                                     "add sp, #12\n"                               \
-                                                     "pop {r4-r11, pc}\n");                        \
+              "ldr r2, [r0], #4\n"                                                                 \
+              REQUANTIZE("r4", "r5", bits) REQUANTIZE("r6", "r7", bits)                            \
+              REQUANTIZE("r8", "r9", bits) REQUANTIZE("r10", "r11", bits)                          \
+              PQK_LEAVE_TILE("r3", "r11", "r4, r6, r8, r10"));                                     \
     }
+/* clang-format on */
 
 #else
 
@@ -108,13 +99,6 @@ PQK_INLINE const uint32_t *tile_channel(const uint32_t *stream, const uint32_t *
 
 #define DEFINE(bits)                                                                               \
     DEFINE_TILE(bits)                                                                              \
-    void pqk_conv2d_wide_lanes_u##bits(const pqk_lane_stream_t *layer, const uint32_t *input,      \
-                                       uint32_t *output) {                                         \
-        pqk_lane_stream(layer, input, output, TILE, tile_u##bits);                                 \
-    }
+    PQK_LANE_STREAM(pqk_conv2d_wide_lanes_u##bits, TILE, tile_u##bits)
 
-DEFINE(4)
-DEFINE(5)
-DEFINE(6)
-DEFINE(7)
-DEFINE(8)
+PQK_FOR_ALL_BITS(DEFINE)

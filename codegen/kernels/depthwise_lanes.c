@@ -59,26 +59,14 @@
     "usat16 " sum ", #" #bits ", " sum "\n"
 
 #define DEFINE_TILE(kind, bits)                                                                    \
-    __attribute__((naked)) static void tile_##kind##_u##bits(                                      \
-        __attribute__((unused)) const void *stream,                                            \
-        __attribute__((unused)) const uint32_t *input, __attribute__((unused)) uint32_t *output,   \
-        __attribute__((unused)) uint32_t plane, __attribute__((unused)) const void *end) {     \
-        __asm("push {r4-r11, lr}\n"                                                                \
-              "ldr r4, [sp, #36]\n"                                                                \
-              "push {r2, r3, r4}\n"                                                                \
+    PQK_NAKED_TILE(tile_##kind##_u##bits) {                                                        \
+        __asm(PQK_ENTER_TILE                                                                       \
               "1:\n"                                                                               \
               FIRST_ROW(kind) NEXT_ROW(kind) NEXT_ROW(kind)                                        \
               "ldmia r0!, {r2, r3}\n"                                                              \
               REQUANTIZE("r6", bits) REQUANTIZE("r7", bits) REQUANTIZE("r8", bits)                 \
               REQUANTIZE("r9", bits) REQUANTIZE("r10", bits)                                       \
-              "ldmia sp, {r2, r3, r12}\n"                                                          \
-              "stmia r2, {r6-r10}\n"                                                               \
-              "add r2, r3\n"                                                                       \
-              "str r2, [sp]\n"                                                                     \
-              "cmp r0, r12\n"                                                                      \
-              "bne 1b\n"                                                                           \
-              "add sp, #12\n"                                                                      \
-              "pop {r4-r11, pc}\n");                                                               \
+              PQK_LEAVE_TILE("r2", "r3", "r6-r10"));                                               \
     }
 /* clang-format on */
 
@@ -166,8 +154,4 @@ PQK_INLINE void run_five(const pqk_depthwise_lanes_t *layer, const uint32_t *inp
         run(layer, input, output, tile_left_u##bits, tile_inner_u##bits, tile_right_u##bits);      \
     }
 
-DEFINE(4)
-DEFINE(5)
-DEFINE(6)
-DEFINE(7)
-DEFINE(8)
+PQK_FOR_ALL_BITS(DEFINE)

@@ -40,13 +40,8 @@
 #define SHORT(bits) "ldmia r0!, {r3, r11}\n" SEVEN(SCALE, bits)
 
 #define DEFINE_TILE(name, REQUANTIZE, bits)                                                        \
-    __attribute__((naked)) static void name(                                                       \
-        __attribute__((unused)) const void *stream,                                            \
-        __attribute__((unused)) const uint32_t *input, __attribute__((unused)) uint32_t *output,   \
-        __attribute__((unused)) uint32_t plane, __attribute__((unused)) const void *end) {     \
-        __asm("push {r4-r11, lr}\n"                                                                \
-              "ldr r4, [sp, #36]\n"                                                                \
-              "push {r2, r3, r4}\n"                                                                \
+    PQK_NAKED_TILE(name) {                                                                         \
+        __asm(PQK_ENTER_TILE                                                                       \
               "1: ldmia r0!, {r2, r10}\n" /* first entry, start */                                 \
               ENTRY("r10", "r10", "r10", "r10", "r10", "r10", "r10")                               \
               "bcs 3f\n"                                                                           \
@@ -55,14 +50,7 @@
               "bcc 2b\n"                                                                           \
               "3:\n"                                                                               \
               REQUANTIZE(bits)                                                                     \
-              "ldmia sp, {r3, r11, r12}\n"                                                         \
-              "stmia r3, {r4-r10}\n"                                                               \
-              "add r3, r11\n"                                                                      \
-              "str r3, [sp]\n"                                                                     \
-              "cmp r0, r12\n"                                                                      \
-              "bne 1b\n"                                                                           \
-              "add sp, #12\n"                                                                      \
-              "pop {r4-r11, pc}\n");                                                               \
+              PQK_LEAVE_TILE("r3", "r11", "r4-r10"));                                              \
     }
 /* clang-format on */
 
@@ -119,19 +107,9 @@ tile_channel(const uint32_t *stream, const uint32_t *input, uint32_t *output, ui
 #define DEFINE(bits)                                                                               \
     DEFINE_TILE(long_u##bits, LONG, bits)                                                          \
     DEFINE_TILE(short_u##bits, SHORT, bits)                                                        \
-    void KERNEL(_u##bits)(const pqk_lane_stream_t *layer, const uint32_t *input,                   \
-                          uint32_t *output) {                                                      \
-        pqk_lane_stream(layer, input, output, TILE, long_u##bits);                                 \
-    }                                                                                              \
-    void KERNEL(_short_u##bits)(const pqk_lane_stream_t *layer, const uint32_t *input,             \
-                                uint32_t *output) {                                                \
-        pqk_lane_stream(layer, input, output, TILE, short_u##bits);                                \
-    }
+    PQK_LANE_STREAM(KERNEL(_u##bits), TILE, long_u##bits)                                          \
+    PQK_LANE_STREAM(KERNEL(_short_u##bits), TILE, short_u##bits)
 
-DEFINE(4)
-DEFINE(5)
-DEFINE(6)
-DEFINE(7)
-DEFINE(8)
+PQK_FOR_ALL_BITS(DEFINE)
 
 #endif

@@ -59,4 +59,38 @@ PQK_INLINE void pqk_lane_stream(const pqk_lane_stream_t *layer, const uint32_t *
     pqk_lanes_finish(&layer->output, output);
 }
 
+/* The function that the generated code calls: `tile` all over a layer. */
+#define PQK_LANE_STREAM(function, tile_words, tile)                                                \
+    void function(const pqk_lane_stream_t *layer, const uint32_t *input, uint32_t *output) {       \
+        pqk_lane_stream(layer, input, output, tile_words, tile);                                   \
+    }
+
+/* What a file defines once for each number of bits that an element can have. */
+#define PQK_FOR_ALL_BITS(define) define(4) define(5) define(6) define(7) define(8)
+
+/* A pqk_tile_t in assembly: its head, */
+#define PQK_NAKED_TILE(name)                                                                       \
+    __attribute__((naked)) static void name(                                                       \
+        __attribute__((unused)) const void *stream, __attribute__((unused)) const uint32_t *input, \
+        __attribute__((unused)) uint32_t *output, __attribute__((unused)) uint32_t plane,          \
+        __attribute__((unused)) const void *end)
+
+/* its beginning, which leaves output, plane and end on the stack, */
+#define PQK_ENTER_TILE                                                                             \
+    "push {r4-r11, lr}\n"                                                                          \
+    "ldr r4, [sp, #36]\n"                                                                          \
+    "push {r2, r3, r4}\n"
+
+/* and its end: words go to a plane, and 1 is the next channel unless r0, the stream, is at its end.
+ * place, plane: registers that are free by now, as is r12. */
+#define PQK_LEAVE_TILE(place, plane, words)                                                        \
+    "ldmia sp, {" place ", " plane ", r12}\n"                                                      \
+    "stmia " place ", {" words "}\n"                                                               \
+    "add " place ", " plane "\n"                                                                   \
+    "str " place ", [sp]\n"                                                                        \
+    "cmp r0, r12\n"                                                                                \
+    "bne 1b\n"                                                                                     \
+    "add sp, #12\n"                                                                                \
+    "pop {r4-r11, pc}\n"
+
 #endif

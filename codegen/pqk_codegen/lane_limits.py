@@ -5,11 +5,15 @@ they can be finer. It is not all free: sums of 15 bits are requantised a little 
 weights find fewer of them.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from pqk_codegen.ir import Array
-from pqk_codegen.kernels.lanes import LANE
+from pqk_codegen.ops import Convolution
 
+LANE = 16
+"""Bits between two lanes whose sums are accumulated in one 32-bit register."""
 LARGEST_WEIGHT = 127  # int8, symmetric
 ROUNDING = 0.5001  # a rounded weight is off by no more, in the float32 of the trainer
 SMALLEST = 1e-30  # a channel without weights has steps of 0; anything but 0 divides
@@ -65,3 +69,21 @@ def _doublings(factor: Array) -> Array:
     """How often `kernels.lanes.channels` doubles weights and bias at most: until the factor is below a half."""
     _, exponent = np.frexp(factor * (1 + 2.0**-20))  # the multiplier has been rounded
     return np.asarray(np.maximum(exponent + 1, 0))
+
+
+@dataclass(frozen=True)
+class WeightBits:
+    """log2(2 * largest integer + 1) of the output channels that have weights; the bits of a symmetric range."""
+
+    least: float
+    mean: float
+    most: float
+
+
+def weight_bits(op: Convolution) -> WeightBits:
+    """The bits that the channels of a convolution use; all 0 where none has weights."""
+    largest = np.abs(op.weights.astype(np.int64)).reshape(len(op.weights), -1).max(axis=1)
+    bits = np.log2(2 * largest[largest > 0] + 1)
+    if not bits.size:
+        return WeightBits(0.0, 0.0, 0.0)
+    return WeightBits(float(bits.min()), float(bits.mean()), float(bits.max()))

@@ -54,7 +54,7 @@ class Resolver:
     """Turns assignments of kernels into programs; remembers what it resolved, because assignments differ little."""
 
     def __init__(self, network: Network, core: str, wait_states: int = 0) -> None:
-        self.network, self.core = network, core
+        self.network = network
         self.nodes = {op.name: Node(op, *network.op_tensors(op), core, wait_states) for op in network.ops}
         self._known: dict[object, Invocation | None] = {}
 
@@ -193,7 +193,7 @@ class _Steps:
         return name
 
     def _convert(self, tensor: str, source: str, name: str, target: Layout) -> None:
-        move = Move(self.resolver.network.tensors[tensor], self.layouts[source], target, self.resolver.core)
+        move = Move(self.resolver.network.tensors[tensor], self.layouts[source], target)
         conversion = next((choice for choice in CONVERSIONS if choice.supports(move)), None)
         if conversion is None:
             raise IrError(f"nothing converts tensor {tensor!r} from {move.source} to {target}")

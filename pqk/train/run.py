@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from pqk_codegen import store
-from pqk_codegen.kernels.lanes import weight_bits
+from pqk_codegen.lane_limits import weight_bits
 from pqk_codegen.ops import Convolution
 
 from pqk.features import Features

@@ -6,7 +6,8 @@ import subprocess
 import numpy as np
 import pytest
 from pqk_codegen import assets
-from pqk_codegen.kernels.lanes import LANE, WIDE
+from pqk_codegen.kernels.lanes import WIDE
+from pqk_codegen.lane_limits import LANE
 from pqk_codegen.layout import Lanes, Planes
 from support.host import STRICT
 from support.seeds import fresh

@@ -36,6 +36,18 @@ PROBES = 200  # networks of each kind that tell which kinds a kernel runs
 DRAWS = 6000  # after so many networks without one that the kernel accepts, there is none
 CLASSES = ("a", "b", "c")
 PRIME = 16777619
+SUM_BITS = dict.fromkeys(
+    (
+        "conv2d_lanes_short",
+        "conv2d_lanes_m7_short",
+        "conv2d_lanes_v6m",
+        "conv2d_lanes_v6m_long",
+        "conv2d_pool_straight_v6m",
+        "depthwise_lanes",
+    ),
+    15,
+)
+"""Kernels whose lanes hold less than 16 bits of a channel's sums."""
 
 # ---- what is drawn ----
 
@@ -355,7 +367,7 @@ def _fills(op: Op, network: Network, kernel: Kernel) -> bool:
         return True
     source = network.tensors[op.inputs[0]]
     reach = np.abs(op.weights.astype(int)).reshape(len(op.weights), -1).sum(axis=1)
-    return bool(reach.max() * (source.maximum - source.minimum) > 0.7 * 2**kernel.sum_bits)
+    return bool(reach.max() * (source.maximum - source.minimum) > 0.7 * 2 ** SUM_BITS.get(kernel.name, 16))
 
 
 def _any_kernels(rng: Generator, network: Network, core: str) -> dict[str, Kernel]:

@@ -101,5 +101,6 @@ def test_the_emulator_command(board: Board) -> None:
         "qemu-system-arm",
         *("-machine", "mps2-an386", "-icount", "shift=5", "-kernel", "state/flashed.elf"),
         *("-display", "none", "-monitor", "none"),
-        *("-chardev", "socket,id=uart,fd=7,server=on,wait=on,nodelay=on", "-serial", "chardev:uart"),
+        *("-chardev", "socket,id=uart,fd=7,server=on,wait=on,nodelay=on,mux=on", "-echr", "256"),
+        *("-serial", "chardev:uart"),
     ]

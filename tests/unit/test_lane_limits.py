@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from pqk_codegen.fold import FoldedConv, fold_conv
 from pqk_codegen.ir import Array, Tensor
-from pqk_codegen.kernels.lanes import Channel, channels, weight_bits
-from pqk_codegen.lane_limits import LARGEST_WEIGHT, lane_limits
+from pqk_codegen.kernels.lanes import Channel, channels
+from pqk_codegen.lane_limits import LARGEST_WEIGHT, lane_limits, weight_bits
 from pqk_codegen.ops import Conv2d
 from support.seeds import fresh
 

@@ -8,7 +8,8 @@ from pqk_codegen.choice import candidates
 from pqk_codegen.errors import IrError
 from pqk_codegen.ir import Network
 from pqk_codegen.kernels.base import Kernel
-from pqk_codegen.kernels.lanes import LANE, WIDE
+from pqk_codegen.kernels.lanes import WIDE
+from pqk_codegen.lane_limits import LANE
 from pqk_codegen.layout import Lanes, Planes
 from pqk_codegen.plan import plan
 from pqk_codegen.storage import Program, Resolver

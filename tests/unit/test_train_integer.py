@@ -9,7 +9,8 @@ import pytest
 import torch
 from pqk_codegen import interpreter, store
 from pqk_codegen.ir import Network
-from pqk_codegen.kernels.lanes import Channel, channels, weight_bits
+from pqk_codegen.kernels.lanes import Channel, channels
+from pqk_codegen.lane_limits import weight_bits
 from pqk_codegen.ops import Convolution
 from support.seeds import fresh
 from support.trained import CLASSES, ir_of, random_inputs, random_pqk

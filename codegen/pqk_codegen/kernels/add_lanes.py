@@ -5,7 +5,8 @@ from typing import ClassVar
 from pqk_codegen.cycles import Cost, block
 from pqk_codegen.kernels.base import DSP_CORES, V6M_CORES, Form, Invocation, Kernel, Node, Site
 from pqk_codegen.kernels.geometry import compiled
-from pqk_codegen.kernels.lanes import LANE, activation_bits, lanes_of
+from pqk_codegen.kernels.lanes import activation_bits, lanes_of
+from pqk_codegen.lane_limits import LANE
 from pqk_codegen.ops import Add
 
 V6M_GROUP = 4

@@ -136,8 +136,6 @@ class Kernel(ABC):
 
     name: ClassVar[str]
     """As reports show it; also the stem of the C file."""
-    sum_bits: ClassVar[int] = 16
-    """Of lanes: bits that the range of a channel's sums may take."""
     aligned: ClassVar[bool] = True
     """Whether what it reads and writes in equal sizes must have rows of equal length."""
     plain: ClassVar[bool] = False
@@ -172,7 +170,6 @@ class Move:
     tensor: Tensor
     source: Layout
     target: Layout
-    core: str
 
 
 class Conversion(ABC):

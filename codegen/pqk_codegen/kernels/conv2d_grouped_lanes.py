@@ -7,9 +7,11 @@ import numpy as np
 from pqk_codegen.cycles import Cost, block
 from pqk_codegen.ir import Array
 from pqk_codegen.kernels.base import BURST_CORES
+from pqk_codegen.kernels.conv2d_lanes import LEAVE, SUBTRACT_AND_SCALE
 from pqk_codegen.kernels.geometry import compiled
-from pqk_codegen.kernels.lane_stream import LOOP, LaneStream, taps_of
-from pqk_codegen.kernels.lanes import LANE, Channel, finishing_cost
+from pqk_codegen.kernels.lane_stream import LOOP, LaneStream, some_taps_of
+from pqk_codegen.kernels.lanes import Channel, finishing_cost
+from pqk_codegen.lane_limits import LANE
 from pqk_codegen.layout import Lanes
 
 MOST = 8  # taps of a group
@@ -44,20 +46,8 @@ CHANNEL = f"""
     ldrh r2, [r0], #2
     orr r2, r2, r2, lsl #16
     ldr r3, [r0], #4
-    mov r11, #0x8000
-    .rept 7
-    uqsub16 r4, r4, r2
-    smlawb r12, r3, r4, r11
-    smlawt r4, r3, r4, r11
-    pkhtb r4, r4, r12, asr #16
-    usat16 r4, #7, r4
-    .endr
-    ldmia sp, {{r3, r11, r12}}
-    stmia r3, {{r4-r10}}
-    add r3, r11
-    str r3, [sp]
-    cmp r0, r12
-    bne 1b @ taken
+    {SUBTRACT_AND_SCALE}
+    {LEAVE}
 """
 
 
@@ -96,7 +86,7 @@ class Conv2dGroupedLanes(LaneStream):
 def _groups(channel: Channel, places: Array) -> Iterator[tuple[int, list[int]]]:
     """Weights, and the places of up to `MOST` taps that have it; one more in the first group."""
     by_weight: dict[int, list[int]] = {}
-    for weight, place in taps_of(channel, places):
+    for weight, place in some_taps_of(channel, places):
         by_weight.setdefault(weight, []).append(place)
     most = MOST + 1
     for weight, alike in sorted(by_weight.items()):

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from pqk_codegen.kernels.base import BURST_CORES
 from pqk_codegen.kernels.lane_stream import EntryStream
-from pqk_codegen.kernels.lanes import LANE, Channel, requantization
+from pqk_codegen.kernels.lanes import Channel, requantization
+from pqk_codegen.lane_limits import LANE
 
 ENTRY = """
     uxtah r3, r1, r2
@@ -24,19 +25,30 @@ SCALE = """
     pkhtb r4, r4, r12, asr #16
     usat16 r4, #7, r4
 """
-LONG = f"""
-    ldmia r0!, {{r2, r3}}
+SUBTRACT_AND_SCALE = f"""
     mov r11, #0x8000
     .rept 7
     uqsub16 r4, r4, r2
     {SCALE}
     .endr
 """
+LONG = f"""
+    ldmia r0!, {{r2, r3}}
+    {SUBTRACT_AND_SCALE}
+"""
 SHORT = f"""
     ldmia r0!, {{r3, r11}}
     .rept 7
     {SCALE}
     .endr
+"""
+LEAVE = """
+    ldmia sp, {r3, r11, r12}
+    stmia r3, {r4-r10}
+    add r3, r11
+    str r3, [sp]
+    cmp r0, r12
+    bne 1b @ taken
 """
 
 
@@ -52,12 +64,7 @@ def once(entry: str, requantize: str) -> str:
     {entry}
     bcs 3f
     {requantize}
-    ldmia sp, {{r3, r11, r12}}
-    stmia r3, {{r4-r10}}
-    add r3, r11
-    str r3, [sp]
-    cmp r0, r12
-    bne 1b @ taken
+    {LEAVE}
     """
 
 
@@ -87,7 +94,6 @@ class Conv2dLanesShort(Conv2dLanes):
     """The same for sums of 15 bits, which are requantised in an instruction less a word."""
 
     name = "conv2d_lanes_short"
-    sum_bits = 15
     code = 620
     channel_listing = once(ENTRY, SHORT)
 

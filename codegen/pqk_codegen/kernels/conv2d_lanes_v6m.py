@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 from pqk_codegen.kernels.base import V6M_CORES
 from pqk_codegen.kernels.lane_stream import EntryStream
-from pqk_codegen.kernels.lanes import LANE, Channel
+from pqk_codegen.kernels.lanes import Channel
 from pqk_codegen.kernels.scaling import Scaling, short_scaling
+from pqk_codegen.lane_limits import LANE
 
 ENTRY = """
     ldmia r0!, {r2}
@@ -90,7 +91,6 @@ class Conv2dLanesV6m(EntryStream):
     """Three instructions for two multiply-accumulates; requantisation by one multiplication, where that is exact."""
 
     name = "conv2d_lanes_v6m"
-    sum_bits = 15
     cores = V6M_CORES
     lane = LANE
     tile = 7
@@ -111,7 +111,6 @@ class Conv2dLanesV6mLong(EntryStream):
     """The same with two multiplications, which are always exact."""
 
     name = "conv2d_lanes_v6m_long"
-    sum_bits = 15
     cores = V6M_CORES
     lane = LANE
     tile = 7

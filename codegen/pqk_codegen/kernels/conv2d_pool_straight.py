@@ -7,21 +7,18 @@ window's sum. The two lanes of a word are positions of two output rows half a te
 from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
-import numpy as np
-
 from pqk_codegen.kernels.base import BURST_CORES, DSP_CORES, Form, Invocation, Kernel, Node, Site
-from pqk_codegen.kernels.geometry import compiled, conv2d_of
+from pqk_codegen.kernels.geometry import conv2d_of
 from pqk_codegen.kernels.lanes import (
-    LANE,
     WIDE,
     Channel,
     activation_bits,
     can_finish,
     channel_offsets,
     channels,
-    finishing_cost,
-    lanes_expression,
+    convolved,
     lanes_of,
+    taps_of,
 )
 from pqk_codegen.kernels.straight import (
     ROUND,
@@ -29,6 +26,7 @@ from pqk_codegen.kernels.straight import (
     Constant,
     Instruction,
     Load,
+    Loops,
     MultiplyAdd,
     MultiplyHalf,
     NextPlane,
@@ -38,10 +36,10 @@ from pqk_codegen.kernels.straight import (
     Requantize,
     RequantizePair,
     Store,
-    cost,
-    function,
-    size,
+    invocation,
+    printed,
 )
+from pqk_codegen.lane_limits import LANE
 from pqk_codegen.layout import Lanes, Layout
 from pqk_codegen.ops import Conv2d, Convolution
 
@@ -93,32 +91,20 @@ class Conv2dPoolStraight(Kernel):
 
     def resolve(self, site: Site) -> Invocation:
         op = conv2d_of(site)
-        source, output = (lanes_of(site.layouts[tensor.name]) for tensor in (site.inputs[0], site.output))
+        source, output = convolved(site)
         code = list(_tile(site, op, source, output, self.looped))
-        windows = _windows(op)
-        tiles = output.rows * -(-output.width // windows)
-        name = f"pqk_{op.name}_tile"
-        return Invocation(
-            kernel=self.name,
-            function="pqk_conv2d_straight",
-            sources=("conv2d_straight.c",),
-            tables=(),
-            cost=(cost(code, site.wait_states) + compiled(14)) * tiles + finishing_cost(output),
-            code=345,
-            structure="pqk_conv2d_straight_t",
-            fields=(
-                ("tile", name),
-                ("output", lanes_expression(output)),
-                ("lines", str(output.rows)),
-                ("columns", str(output.width)),
-                ("tile_columns", str(windows)),
-                ("input_line", str(op.pool[0] * source.row)),
-                ("input_column", str(op.pool[1])),
-            ),
-            assembly=function(name, code),
-            assembly_symbol=name,
-            assembly_bytes=size(code),
-        )
+        return invocation(self.name, site, printed(site, code), pooling(op, source, output, _windows(op)))
+
+
+def pooling(op: Convolution, source: Lanes, output: Lanes, windows: int) -> Loops:
+    """The loops round a tile of so many pooling windows side by side."""
+    return Loops(
+        lines=output.rows,
+        columns=output.width,
+        tile_columns=windows,
+        input_line=op.pool[0] * source.row,
+        input_column=op.pool[1],
+    )
 
 
 def _windows(op: Convolution) -> int:
@@ -140,7 +126,7 @@ def _tile(site: Site, op: Convolution, source: Lanes, output: Lanes, looped: boo
     assert bits is not None
     printer = _Channel(op.pool, 4 * source.row, bits, output.shift, looped)
     for channel, places in zip(channels(op, site.inputs[0], site.output.maximum), offsets, strict=True):
-        taps = [(int(channel.weights[tap]), int(places[tap])) for tap in np.flatnonzero(channel.weights)]
+        taps = taps_of(channel, places)
         yield from printer.code(channel, taps)
         yield NextPlane(4 * output.plane)
 

@@ -6,22 +6,22 @@ sums is kept.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from pqk_codegen.kernels.base import V6M_CORES, Form, Invocation, Node, Site
-from pqk_codegen.kernels.conv2d_pool_straight import Conv2dPoolStraight
-from pqk_codegen.kernels.geometry import compiled, conv2d_of
+from pqk_codegen.kernels.conv2d_pool_straight import Conv2dPoolStraight, pooling
+from pqk_codegen.kernels.geometry import conv2d_of
 from pqk_codegen.kernels.lanes import (
-    LANE,
     Channel,
     activation_bits,
     channel_offsets,
     channels,
-    finishing_cost,
-    lanes_expression,
-    lanes_of,
+    convolved,
+    taps_of,
 )
+from pqk_codegen.kernels.straight import invocation
 from pqk_codegen.kernels.straight_v6m import (
     FLAGS,
     Add,
@@ -39,11 +39,10 @@ from pqk_codegen.kernels.straight_v6m import (
     ShiftRight,
     StoreLanes,
     Subtract,
-    cost,
-    function,
+    printed,
     scaled,
-    size,
 )
+from pqk_codegen.lane_limits import LANE
 from pqk_codegen.layout import Lanes
 from pqk_codegen.ops import Conv2d, Convolution
 
@@ -51,14 +50,14 @@ WORDS = ("r0", "r1", "r2")
 FURTHER_WORDS = ("r4", "r5", "r6")
 LARGEST_TOTAL = 2**20 - 1
 MOST_TAPS = 40  # so that the constants at a channel's end are in reach
-PER_TILE = 20  # instructions of the C loop round a tile
+PER_TILE = 20  # instructions of the C loops round a tile
+LOOPS = 430  # bytes of them
 
 
 class Conv2dPoolStraightV6m(Conv2dPoolStraight):
     """Stride 1, windows up to three columns wide."""
 
     name = "conv2d_pool_straight_v6m"
-    sum_bits = 15
 
     def supports(self, node: Node) -> bool:
         op = node.op
@@ -74,31 +73,9 @@ class Conv2dPoolStraightV6m(Conv2dPoolStraight):
 
     def resolve(self, site: Site) -> Invocation:
         op = conv2d_of(site)
-        source, output = (lanes_of(site.layouts[tensor.name]) for tensor in (site.inputs[0], site.output))
-        code = list(_tile(site, op, source, output))
-        name = f"pqk_{op.name}_tile"
-        tile = cost(code, site.wait_states) + compiled(PER_TILE)
-        return Invocation(
-            kernel=self.name,
-            function="pqk_conv2d_straight",
-            sources=("conv2d_straight.c",),
-            tables=(),
-            cost=tile * (output.rows * output.width) + finishing_cost(output),
-            code=430,
-            structure="pqk_conv2d_straight_t",
-            fields=(
-                ("tile", name),
-                ("output", lanes_expression(output)),
-                ("lines", str(output.rows)),
-                ("columns", str(output.width)),
-                ("tile_columns", "1"),
-                ("input_line", str(op.pool[0] * source.row)),
-                ("input_column", str(op.pool[1])),
-            ),
-            assembly=function(name, code),
-            assembly_symbol=name,
-            assembly_bytes=size(code),
-        )
+        source, output = convolved(site)
+        loops = replace(pooling(op, source, output, 1), per_tile=PER_TILE, code=LOOPS)
+        return invocation(self.name, site, printed(site, list(_tile(site, op, source, output))), loops)
 
 
 def _fits(channel: Channel, pool: tuple[int, int]) -> bool:
@@ -114,7 +91,7 @@ def _tile(site: Site, op: Convolution, source: Lanes, output: Lanes) -> Iterator
     for channel, places in zip(
         channels(op, site.inputs[0], site.output.maximum), 4 * channel_offsets(op, source), strict=True
     ):
-        taps = [(int(channel.weights[tap]), int(places[tap])) for tap in np.flatnonzero(channel.weights)]
+        taps = taps_of(channel, places)
         if taps:
             yield from _sums(channel, taps, op.pool, 4 * source.row)
             yield from scaled(("r0", "r1"), max(channel.high, 0) * window, channel.multiplier, channel.maximum)

@@ -3,19 +3,17 @@
 from collections.abc import Iterator
 from itertools import groupby
 
-import numpy as np
-
 from pqk_codegen.kernels.base import Invocation, Site
 from pqk_codegen.kernels.conv2d_lanes import Conv2dLanes
-from pqk_codegen.kernels.geometry import compiled, conv2d_of
+from pqk_codegen.kernels.geometry import conv2d_of
 from pqk_codegen.kernels.lanes import (
     Channel,
     activation_bits,
     channel_offsets,
     channels,
-    finishing_cost,
-    lanes_expression,
+    convolved,
     lanes_of,
+    taps_of,
 )
 from pqk_codegen.kernels.straight import (
     ROUND,
@@ -23,18 +21,16 @@ from pqk_codegen.kernels.straight import (
     Constant,
     Instruction,
     Load,
+    Loops,
     MultiplyAdd,
     MultiplySeven,
     NextPlane,
     Rectify,
     Requantize,
     Store,
-    cost,
-    function,
-    size,
+    invocation,
+    printed,
 )
-
-PER_TILE = 14  # instructions of the C loop round a tile
 
 
 class Conv2dStraight(Conv2dLanes):
@@ -43,42 +39,20 @@ class Conv2dStraight(Conv2dLanes):
     name = "conv2d_straight"
 
     def resolve(self, site: Site) -> Invocation:
-        op, output = conv2d_of(site), lanes_of(site.layouts[site.output.name])
-        code = list(_tile(site))
-        name = f"pqk_{op.name}_tile"
-        tiles = -(-output.words // self.tile)
-        return Invocation(
-            kernel=self.name,
-            function="pqk_conv2d_straight",
-            sources=("conv2d_straight.c",),
-            tables=(),
-            cost=(cost(code, site.wait_states) + compiled(PER_TILE)) * tiles + finishing_cost(output),
-            code=345,
-            structure="pqk_conv2d_straight_t",
-            fields=(
-                ("tile", name),
-                ("output", lanes_expression(output)),
-                ("lines", "1"),
-                ("columns", str(output.words)),
-                ("tile_columns", str(self.tile)),
-                ("input_line", "0"),
-                ("input_column", "1"),
-            ),
-            assembly=function(name, code),
-            assembly_symbol=name,
-            assembly_bytes=size(code),
-        )
+        output = lanes_of(site.layouts[site.output.name])
+        loops = Loops(lines=1, columns=output.words, tile_columns=self.tile, input_line=0, input_column=1)
+        return invocation(self.name, site, printed(site, list(_tile(site))), loops)
 
 
 def _tile(site: Site) -> Iterator[Instruction]:
     """Seven words of every output channel."""
     op = conv2d_of(site)
-    source, output = (lanes_of(site.layouts[tensor.name]) for tensor in (site.inputs[0], site.output))
+    source, output = convolved(site)
     bits = activation_bits(site.output)
     assert bits is not None
     offsets = 4 * channel_offsets(op, source)
     for channel, places in zip(channels(op, site.inputs[0], site.output.maximum), offsets, strict=True):
-        taps = [(int(channel.weights[tap]), int(places[tap])) for tap in np.flatnonzero(channel.weights)]
+        taps = taps_of(channel, places)
         yield from _channel(channel, taps, bits, output.shift)
         yield NextPlane(4 * output.plane)
 

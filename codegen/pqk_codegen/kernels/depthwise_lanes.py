@@ -10,18 +10,19 @@ from pqk_codegen.ir import Array
 from pqk_codegen.kernels.base import DSP_CORES, Form, Invocation, Kernel, Node, Site, Table
 from pqk_codegen.kernels.geometry import compiled, conv2d_of
 from pqk_codegen.kernels.lanes import (
-    LANE,
     Channel,
     activation_bits,
     can_finish,
     channel_offsets,
     channels,
+    convolved,
     finishing_cost,
     lanes_expression,
     lanes_of,
     requantization,
     same_size,
 )
+from pqk_codegen.lane_limits import LANE
 from pqk_codegen.layout import Lanes
 from pqk_codegen.ops import DepthwiseConv2d
 
@@ -61,7 +62,6 @@ class DepthwiseLanes(Kernel):
     """
 
     name = "depthwise_lanes"
-    sum_bits = 15
     aligned = False
     code: ClassVar[int] = 420
     """Bytes of a tile's function."""
@@ -90,7 +90,7 @@ class DepthwiseLanes(Kernel):
 
     def resolve(self, site: Site) -> Invocation:
         op = conv2d_of(site)
-        source, output = (lanes_of(site.layouts[tensor.name]) for tensor in (site.inputs[0], site.output))
+        source, output = convolved(site)
         offsets = 4 * channel_offsets(op, source).reshape(-1, 3, 3)[:, :, 1]
         stream = _pack(channels(op, site.inputs[0], site.output.maximum), offsets)
         five = "_five" if output.width == TILE else ""

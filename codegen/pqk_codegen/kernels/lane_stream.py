@@ -16,10 +16,12 @@ from pqk_codegen.kernels.lanes import (
     can_finish,
     channel_offsets,
     channels,
+    convolved,
     finishing_cost,
     lanes_expression,
     lanes_of,
     same_size,
+    taps_of,
 )
 from pqk_codegen.layout import Lanes, Layout
 from pqk_codegen.ops import Convolution
@@ -94,12 +96,12 @@ class LaneStream(Kernel):
         return (Form("lanes", self.lane, (0, 0, 0, right)),)
 
     def fits(self, site: Site) -> bool:
-        source, output = (lanes_of(site.layouts[tensor.name]) for tensor in (site.inputs[0], site.output))
+        source, output = convolved(site)
         return source.size < REACH and source.row == output.row and output.words >= self.tile and can_finish(output)
 
     def resolve(self, site: Site) -> Invocation:
         op = conv2d_of(site)
-        source, output = (lanes_of(site.layouts[tensor.name]) for tensor in (site.inputs[0], site.output))
+        source, output = convolved(site)
         found = channels(op, site.inputs[0], site.output.maximum)
         stream = self.pack(found, 4 * channel_offsets(op, source))
         return Invocation(
@@ -138,7 +140,7 @@ class EntryStream(LaneStream):
     def pack(self, found: Sequence[Channel], offsets: Array) -> Array:
         words: list[int] = []
         for channel, places in zip(found, offsets, strict=True):
-            entries = [(weight << 17) % 2**32 | place for weight, place in taps_of(channel, places)]
+            entries = [(weight << 17) % 2**32 | place for weight, place in some_taps_of(channel, places)]
             entries[-1] |= LAST
             words += self.pack_channel(channel, entries)
         return np.array(words, np.uint32)
@@ -151,7 +153,6 @@ class EntryStream(LaneStream):
         return tile * -(-output.words // self.tile) + finishing_cost(output)
 
 
-def taps_of(channel: Channel, places: Array) -> list[tuple[int, int]]:
-    """Weight and place of a channel's nonzero taps, or of one that is zero if there is no other."""
-    taps = np.flatnonzero(channel.weights)
-    return [(int(channel.weights[tap]), int(places[tap])) for tap in taps] or [(0, int(places.min()))]
+def some_taps_of(channel: Channel, places: Array) -> list[tuple[int, int]]:
+    """`taps_of`, or one that is zero if there is none: a stream has no channel without entries."""
+    return taps_of(channel, places) or [(0, int(places.min()))]

@@ -8,12 +8,12 @@ import numpy as np
 
 from pqk_codegen.cycles import Cost
 from pqk_codegen.ir import Array, Tensor
+from pqk_codegen.kernels.base import Site
 from pqk_codegen.kernels.geometry import compiled
+from pqk_codegen.lane_limits import LANE, WeightBits, weight_bits
 from pqk_codegen.layout import Lanes, Layout
 from pqk_codegen.ops import Convolution, DepthwiseConv2d
 
-LANE = 16
-"""Bits between two lanes whose sums are accumulated in one 32-bit register."""
 WIDE = 23
 """Bits between two lanes whose sums are accumulated in 64 bits; an element of 8 bits more fits a signed word."""
 
@@ -132,24 +132,6 @@ def _output(value: int, multiplier: int, maximum: int) -> int:
 
 
 @dataclass(frozen=True)
-class WeightBits:
-    """log2(2 * largest integer + 1) of the output channels that have weights; the bits of a symmetric range."""
-
-    least: float
-    mean: float
-    most: float
-
-
-def weight_bits(op: Convolution) -> WeightBits:
-    """The bits that the channels of a convolution use; all 0 where none has weights."""
-    largest = np.abs(op.weights.astype(np.int64)).reshape(len(op.weights), -1).max(axis=1)
-    bits = np.log2(2 * largest[largest > 0] + 1)
-    if not bits.size:
-        return WeightBits(0.0, 0.0, 0.0)
-    return WeightBits(float(bits.min()), float(bits.mean()), float(bits.max()))
-
-
-@dataclass(frozen=True)
 class Budget:
     """How a layer's channels use 16-bit lanes: what must fit is the range of bias + sum, whatever the weights' bits."""
 
@@ -192,6 +174,11 @@ def lanes_of(layout: Layout) -> Lanes:
     return layout
 
 
+def convolved(site: Site) -> tuple[Lanes, Lanes]:
+    """The layouts of a convolution's input and output."""
+    return lanes_of(site.layouts[site.inputs[0].name]), lanes_of(site.layouts[site.output.name])
+
+
 def lanes_expression(lanes: Lanes) -> str:
     """Initialiser of a `pqk_lanes_t`."""
     return (
@@ -207,6 +194,11 @@ def channel_offsets(op: Convolution, source: Lanes) -> Array:
         return _tap_offsets(op, source, op.weights.shape[0]).reshape(op.weights.shape[0], -1)
     taps = _tap_offsets(op, source, op.weights.shape[1])
     return np.broadcast_to(taps, (op.weights.shape[0], taps.size))
+
+
+def taps_of(channel: Channel, places: Array) -> list[tuple[int, int]]:
+    """Weight and place of a channel's nonzero taps."""
+    return [(int(channel.weights[tap]), int(places[tap])) for tap in np.flatnonzero(channel.weights)]
 
 
 def _tap_offsets(op: Convolution, source: Lanes, inputs: int) -> Array:

@@ -3,7 +3,8 @@
 from pqk_codegen.cycles import Cost
 from pqk_codegen.kernels.base import Conversion, Invocation, Move
 from pqk_codegen.kernels.geometry import compiled, planes_expression, planes_of
-from pqk_codegen.kernels.lanes import LANE, WIDE, lanes_of
+from pqk_codegen.kernels.lanes import WIDE, lanes_of
+from pqk_codegen.lane_limits import LANE
 from pqk_codegen.layout import Lanes, Planes
 
 FUNCTIONS = {LANE: "lanes", WIDE: "wide_lanes"}

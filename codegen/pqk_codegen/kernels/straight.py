@@ -9,6 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pqk_codegen.cycles import Cost, block
+from pqk_codegen.kernels.base import Invocation, Site
+from pqk_codegen.kernels.geometry import compiled
+from pqk_codegen.kernels.lanes import finishing_cost, lanes_expression, lanes_of
 
 IMMEDIATE = 4096  # bytes that an offset in an instruction reaches
 DOUBLE_IMMEDIATE = 1024  # in an LDRD
@@ -316,6 +319,71 @@ class Repeat(Instruction):
 
 ENTER = ("push {r4-r11, lr}",)
 LEAVE = ("pop {r4-r11, pc}",)
+
+
+@dataclass(frozen=True)
+class Tile:
+    """Printed code of one tile of all output channels."""
+
+    name: str
+    cost: Cost
+    """Estimate of a call."""
+    text: str
+    size: int
+    """Bytes, about."""
+
+
+@dataclass(frozen=True)
+class Loops:
+    """How codegen/kernels/conv2d_straight.c calls a tile's code; the first five as in `pqk_conv2d_straight_t`."""
+
+    lines: int
+    columns: int
+    tile_columns: int
+    input_line: int
+    input_column: int
+    per_tile: int = 14
+    """Instructions of the loops round a tile."""
+    code: int = 345
+    """Bytes of the loops."""
+
+
+def tile_name(site: Site) -> str:
+    """What the function of an operation's tile is called."""
+    return f"pqk_{site.op.name}_tile"
+
+
+def printed(site: Site, code: Sequence[Instruction]) -> Tile:
+    """The code of a site's tile, printed."""
+    name = tile_name(site)
+    return Tile(name, cost(code, site.wait_states), function(name, code), size(code))
+
+
+def invocation(kernel: str, site: Site, tile: Tile, loops: Loops) -> Invocation:
+    """The call of codegen/kernels/conv2d_straight.c; a line's last tile overlaps the one before it."""
+    output = lanes_of(site.layouts[site.output.name])
+    tiles = loops.lines * -(-loops.columns // loops.tile_columns)
+    return Invocation(
+        kernel=kernel,
+        function="pqk_conv2d_straight",
+        sources=("conv2d_straight.c",),
+        tables=(),
+        cost=(tile.cost + compiled(loops.per_tile)) * tiles + finishing_cost(output),
+        code=loops.code,
+        structure="pqk_conv2d_straight_t",
+        fields=(
+            ("tile", tile.name),
+            ("output", lanes_expression(output)),
+            ("lines", str(loops.lines)),
+            ("columns", str(loops.columns)),
+            ("tile_columns", str(loops.tile_columns)),
+            ("input_line", str(loops.input_line)),
+            ("input_column", str(loops.input_column)),
+        ),
+        assembly=tile.text,
+        assembly_symbol=tile.name,
+        assembly_bytes=tile.size,
+    )
 
 
 def cost(code: Sequence[Instruction], wait_states: int) -> Cost:

@@ -9,7 +9,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pqk_codegen.cycles import Cost, block
+from pqk_codegen.kernels.base import Site
 from pqk_codegen.kernels.scaling import short_scaling
+from pqk_codegen.kernels.straight import Tile, tile_name
 
 SMALL = 255  # largest immediate
 BRANCH = 120  # instructions that a conditional branch reaches over
@@ -290,6 +292,12 @@ LEAVE = (
     "mov r11, r7",
     "pop {r4-r7, pc}",
 )
+
+
+def printed(site: Site, code: Sequence[Instruction]) -> Tile:
+    """The code of a site's tile, printed."""
+    name = tile_name(site)
+    return Tile(name, cost(code, site.wait_states), function(name, code), size(code))
 
 
 def cost(code: Sequence[Instruction], wait_states: int) -> Cost:

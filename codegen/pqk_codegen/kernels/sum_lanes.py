@@ -6,7 +6,8 @@ from pqk_codegen.cycles import Cost
 from pqk_codegen.ir import Tensor
 from pqk_codegen.kernels.base import VECTOR, Form, Invocation, Kernel, Node, Site
 from pqk_codegen.kernels.geometry import compiled
-from pqk_codegen.kernels.lanes import LANE, WIDE, lanes_expression, lanes_of
+from pqk_codegen.kernels.lanes import WIDE, lanes_expression, lanes_of
+from pqk_codegen.lane_limits import LANE
 from pqk_codegen.layout import Lanes
 from pqk_codegen.ops import SumPool
 
