@@ -17,9 +17,11 @@ static uint32_t used_bits(const int16_t *samples, uint32_t pairs) {
     const int16_t *const end = samples + 2u * pairs;
     uint32_t bits = 0;
 #if PQK_HAS_PAIRS
-#define ADD_BITS(register)                                                                         \
-    "eor " #register ", " #register ", " #register ", lsl #1\n"                                    \
-                                                   "orr %[bits], %[bits], " #register "\n"
+/* clang-format off */
+#define ADD_BITS(of)                                                                               \
+    "eor " #of ", " #of ", " #of ", lsl #1\n"                                                      \
+    "orr %[bits], %[bits], " #of "\n"
+    /* clang-format on */
     for (const int16_t *const last = end - 16; samples <= last;) {
         __asm volatile("ldmia %[samples]!, {r3, r4, r5, r6, r8, r9, r10, r12}\n" /* */
                        ADD_BITS(r3) ADD_BITS(r4) ADD_BITS(r5) ADD_BITS(r6)       /* */
