@@ -130,9 +130,10 @@ void pqk_add_planes(const pqk_add_planes_t *layer, const uint8_t *a, const uint8
 void pqk_add_planes_mve(const pqk_add_planes_t *layer, const uint8_t *a, const uint8_t *b,
                         uint8_t *output);
 
-/* output[c] = sum over plane c. u8 and s8 name the input's type. */
+/* output[c] = sum over plane c, or over some of its rows. u8 and s8 name the input's type. */
 typedef struct {
-    pqk_planes_t input;
+    pqk_planes_t input; /* of these rows */
+    uint32_t first;     /* bytes from row 0 to the first of them */
 } pqk_sum_planes_t;
 
 void pqk_sum_planes_u8(const pqk_sum_planes_t *layer, const uint8_t *input, int32_t *output);
@@ -372,10 +373,18 @@ void pqk_add_wide_lanes_u7(const pqk_add_lanes_t *layer, const uint32_t *a, cons
 void pqk_add_wide_lanes_u8(const pqk_add_lanes_t *layer, const uint32_t *a, const uint32_t *b,
                            uint32_t *output);
 
-/* output[c] = sum over plane c of lanes 16 bits apart, or 23. The sum of a lane of 16 bits over its
- * plane fits that lane. */
+/* output[c] = sum over rows of plane c of lanes 16 bits apart, or 23. The sum of a lane of 16 bits
+ * over its rows fits that lane. Lines of which both lanes count, only the lower, only the upper: */
+typedef struct {
+    uint16_t first;
+    uint16_t count;
+} pqk_lines_t;
+
 typedef struct {
     pqk_lanes_t input;
+    pqk_lines_t both;
+    pqk_lines_t lower;
+    pqk_lines_t upper;
 } pqk_sum_lanes_t;
 
 void pqk_sum_lanes(const pqk_sum_lanes_t *layer, const uint32_t *input, int32_t *output);

@@ -19,6 +19,8 @@ from pqk_codegen.errors import IrError
 Array = npt.NDArray[Any]
 
 DTYPE_RANGES = {"uint8": (0, 255), "int8": (-128, 127), "int32": (-(2**31), 2**31 - 1)}
+NEWER = "newer"
+"""Marks, in its metadata, an attribute that older files lack: they get its default."""
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 

@@ -235,7 +235,10 @@ def _sum(rng: Generator, case: str) -> Drawn:
         builder = Builder(rng, (2, _whole(rng, 40, 60), _whole(rng, 20, 40)))
     if rng.random() < 0.5:
         builder.conv(_whole(rng, 1, 3), maximum=_pick(rng, 127, 255))
-    return builder, SumPool("mean", (builder.current.name,), "sums")
+    height = builder.current.shape[1]
+    first = _whole(rng, 0, height - 1)
+    some = {"first_row": first, "last_row": _whole(rng, first, height - 1)} if case != "saturation" and rng.random() < 0.6 else {}
+    return builder, SumPool("mean", (builder.current.name,), "sums", **some)
 
 
 def _fully_connected(rng: Generator, case: str) -> Drawn:
@@ -270,7 +273,7 @@ def _network(rng: Generator, kind: type[Op], case: str) -> tuple[Network, Op] | 
     if min(min(tensor.shape) for tensor in builder.tensors.values()) < 1:
         return None
     try:
-        network = builder.finish(CLASSES)
+        network = builder.finish(CLASSES, mean=op if isinstance(op, SumPool) else None)
         if isinstance(op, FullyConnected):
             network = verify(replace(network, ops=(*network.ops[:-1], op)))
     except IrError:
