@@ -40,6 +40,9 @@ Encoded = npt.NDArray[np.uint8] | npt.NDArray[np.int8]
 class FrontEnd:
     """The front end that `config` describes. A clip's result does not depend on the batch it is in."""
 
+    center = True
+    """Frame t is centred on sample t * hop."""
+
     def __init__(self, config: FrontEndConfig) -> None:
         """Raises ProjectError when a mel band is so narrow that no FFT bin falls into it."""
         self.config = config

@@ -15,6 +15,8 @@ from pqk.errors import ProjectError
 FILE_NAME = "pqk.toml"
 UNKNOWN = "_unknown_"
 SILENCE = "_silence_"
+MOST_SMOOTHING = 32
+"""Inferences over which posteriors can be averaged: what `pqk_codegen.decision` and the device hold."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +132,28 @@ class TrainingConfig:
 
 
 @dataclass(frozen=True)
+class StreamConfig:
+    """How words are detected in continuous audio. The firmware begins with these; all can be changed over serial."""
+
+    hop_ms: int = 100
+    """From one inference to the next; a multiple of `front_end.hop_ms`."""
+    smoothing_ms: int = 300
+    """Posteriors are averaged over the inferences of so much time, at least over one."""
+    threshold: float = 0.8
+    """Smoothed posterior at which a word counts as heard."""
+    refractory_ms: int = 1000
+    """After a detection there is no other one for so long."""
+
+    def __post_init__(self) -> None:
+        _check(1 <= self.hop_ms <= 1000, "stream.hop_ms", self.hop_ms, "must lie in 1..1000")
+        most = MOST_SMOOTHING * self.hop_ms
+        rule = f"must lie in 0..{most}, {MOST_SMOOTHING} inferences"
+        _check(0 <= self.smoothing_ms <= most, "stream.smoothing_ms", self.smoothing_ms, rule)
+        _check(0 <= self.threshold <= 1, "stream.threshold", self.threshold, "must lie in 0..1")
+        _check(0 <= self.refractory_ms <= 60_000, "stream.refractory_ms", self.refractory_ms, "must lie in 0..60000")
+
+
+@dataclass(frozen=True)
 class BuildConfig:
     """How the C is generated: what the choice of kernels minimises, and within which limits."""
 
@@ -160,7 +184,12 @@ class Project:
     network: NetworkConfig = field(default_factory=NetworkConfig)
     compression: CompressionConfig = field(default_factory=CompressionConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
+    stream: StreamConfig = field(default_factory=StreamConfig)
     build: BuildConfig = field(default_factory=BuildConfig)
+
+    def __post_init__(self) -> None:
+        hop, frame = self.stream.hop_ms, self.front_end.hop_ms
+        _check(hop % frame == 0, "stream.hop_ms", hop, f"must be a multiple of front_end.hop_ms = {frame}")
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -221,7 +250,8 @@ def create(root: Path, name: str, words: typing.Sequence[str], board: str, sourc
 
 def _project(root: Path, table: dict[str, Any]) -> Project:
     sections = {"data": DataConfig, "front_end": FrontEndConfig, "network": NetworkConfig}
-    sections |= {"compression": CompressionConfig, "training": TrainingConfig, "build": BuildConfig}
+    sections |= {"compression": CompressionConfig, "training": TrainingConfig}
+    sections |= {"stream": StreamConfig, "build": BuildConfig}
     _known("the file", table, ["project", *sections])
     head = _table("project", table.get("project", {}))
     _known("[project]", head, ["name", "words", "board"])
@@ -281,6 +311,7 @@ def _new_text(name: str, words: typing.Sequence[str], board: str, source: str | 
     located = f"source = {json.dumps(source, ensure_ascii=False)}" if source else '# source = "recordings"'
     data, front, network = DataConfig(), FrontEndConfig(), NetworkConfig()
     compression, training, build = CompressionConfig(), TrainingConfig(), BuildConfig()
+    stream = StreamConfig()
     return f"""\
 # A pqk-mcu project. Next: pqk-mcu build, flash, eval, report (in this folder).
 # Whatever is left out has the value shown here.
@@ -331,6 +362,12 @@ noise_probability = {training.noise_probability}     # augmentation: share of cl
 noise_level = {training.noise_level}           # augmentation: largest amplitude of that noise
 spec_augment = {_toml(training.spec_augment)}         # augmentation: bands and stretches of time blanked out
 seed = {training.seed}
+
+[stream]
+hop_ms = {stream.hop_ms}                # from one inference to the next; a multiple of front_end.hop_ms
+smoothing_ms = {stream.smoothing_ms}          # posteriors are averaged over so much time
+threshold = {stream.threshold}             # averaged posterior at which a word counts as heard
+refractory_ms = {stream.refractory_ms}        # after a detection there is no other one for so long
 
 [build]
 objective = {json.dumps(build.objective)}         # or "size": the smallest firmware instead of the fastest

@@ -1,4 +1,4 @@
-"""Where the kernels and templates are: beside the package in a checkout, inside it in an installed wheel."""
+"""Where kernels, runtime and templates are: beside the package in a checkout, inside it in an installed wheel."""
 
 from pathlib import Path
 
@@ -6,6 +6,6 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 def directory(name: str) -> Path:
-    """Folder `name` ("kernels" or "templates")."""
+    """Folder `name` ("kernels", "runtime" or "templates")."""
     installed = _PACKAGE / "_assets" / name
     return installed if installed.is_dir() else _PACKAGE.parent / name

@@ -1,14 +1,11 @@
 """Prints a plan as C: network.h, network.c, and the kernels it calls. The same plan gives the same bytes."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
-from pqk_codegen import assets
-from pqk_codegen.ir import Array
+from pqk_codegen import assets, templating
 from pqk_codegen.layout import Buffer, Planes
 from pqk_codegen.plan import Plan
 
@@ -24,19 +21,23 @@ HEADERS = (
 BUILD_ID = "@BUILD_ID@"
 
 
-def generate(plan: Plan, directory: Path, *, salt: str = "") -> str:
+def generate(plan: Plan, directory: Path, *, salt: str = "", audio: Mapping[str, str] | None = None) -> str:
     """Write the C of `plan` into `directory` (made if missing) and return its build id.
 
     Args:
         plan: what `pqk_codegen.plan.plan` decided.
         directory: where network.h, network.c and the kernels go.
         salt: what else makes a firmware different (board, firmware sources, compiler); part of the build id.
+        audio: text by name of the files that make samples into the network's input and its logits into detections,
+            see `audio_files`; None for a network that is given its input.
 
     The build id, 16 hexadecimal digits, is a hash of every file written and of `salt`.
     """
-    files = {name: _template(f"{name}.j2").render(_context(plan)) for name in ("network.h", "network.c")}
+    context = _context(plan) | {"audio": audio is not None}
+    files = {name: templating.render(name, context) for name in ("network.h", "network.c")}
     kernels = assets.directory("kernels")
     files |= {name: (kernels / name).read_text(encoding="utf-8") for name in (*HEADERS, *plan.sources)}
+    files |= audio or {}
     hasher = hashlib.sha256(salt.encode())
     for name in sorted(files):
         hasher.update(f"\0{name}\0{files[name]}".encode())
@@ -59,13 +60,6 @@ def _escape(byte: int) -> str:
     return chr(byte)
 
 
-def _rows(values: Array, width: int = 16) -> Iterator[str]:
-    """The elements of a table in lines; a C array cannot be empty, so an empty table has one zero."""
-    flat = [int(value) for value in values.ravel()] or [0]
-    for start in range(0, len(flat), width):
-        yield ", ".join(map(str, flat[start : start + width]))
-
-
 def _context(plan: Plan) -> dict[str, Any]:
     network = plan.network
     source = plan.input
@@ -86,16 +80,3 @@ def _context(plan: Plan) -> dict[str, Any]:
 
 def _map_order(buffer: Buffer) -> tuple[int, int]:
     return buffer.offset, buffer.first
-
-
-def _template(name: str) -> jinja2.Template:
-    loader = jinja2.FileSystemLoader(assets.directory("templates"))
-    environment = jinja2.Environment(
-        loader=loader,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters["rows"] = _rows
-    return environment.get_template(name)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from pqk_codegen import decision
 
 from pqk import project
 from pqk.errors import ProjectError
@@ -26,7 +27,7 @@ def test_every_setting_is_in_the_file(tmp_path: Path) -> None:
     text = project.create(tmp_path, "lights", ["yes", "no"], "mps2-an386").read_text()
     for config in (project.DataConfig, project.FrontEndConfig, project.NetworkConfig):
         assert all(f"{key} = " in text for key in config.__dataclass_fields__)
-    for config in (project.CompressionConfig, project.TrainingConfig):
+    for config in (project.CompressionConfig, project.TrainingConfig, project.StreamConfig):
         assert all(f"{key} = " in text for key in config.__dataclass_fields__)
 
 
@@ -79,6 +80,11 @@ def test_unusable_words(words: list[str], message: str) -> None:
         (HEAD + "[compression]\nlane_budget = 16\nweight_bits = 8\n", "lane_budget = 16: .* weight_bits is 8"),
         (HEAD + '[front_end]\nkind = "wavelet"\n', "must be one of log-mel, mfcc"),
         (HEAD + "[front_end]\nlow_hz = 5000\nhigh_hz = 300\n", "low_hz"),
+        (HEAD + "[stream]\nhop_ms = 25\n", "stream.hop_ms = 25: must be a multiple of front_end.hop_ms = 10"),
+        (HEAD + "[stream]\nhop_ms = 0\n", "must lie in 1..1000"),
+        (HEAD + "[stream]\nhop_ms = 10\nsmoothing_ms = 330\n", "must lie in 0..320, 32 inferences"),
+        (HEAD + "[stream]\nthreshold = 1.2\n", "must lie in 0..1"),
+        (HEAD + "[stream]\nrefractory_ms = -1\n", "must lie in 0..60000"),
         (HEAD + "[project.x]\n", "unknown key 'x'"),
         ("project = 3\n", r"\[project\] must be a table"),
         ("data = 3\n" + HEAD, r"\[data\] must be a table"),
@@ -104,3 +110,13 @@ def test_no_project(tmp_path: Path) -> None:
 
 def test_a_whole_number_is_a_number(tmp_path: Path) -> None:
     assert project.load(write(tmp_path, HEAD + "[data]\nunknown_ratio = 2\n")).data.unknown_ratio == 2.0
+
+
+def test_a_hop_fits_the_front_end_of_its_project(tmp_path: Path) -> None:
+    text = HEAD + "[front_end]\nhop_ms = 20\n[stream]\nhop_ms = 40\nsmoothing_ms = 400\n"
+    loaded = project.load(write(tmp_path, text))
+    assert (loaded.stream.hop_ms, loaded.front_end.hop_ms) == (40, 20)
+
+
+def test_the_device_smooths_as_much_as_a_project_may_ask_for() -> None:
+    assert decision.MOST_SMOOTHING == project.MOST_SMOOTHING
