@@ -141,6 +141,19 @@ void pqk_sum_planes_s8(const pqk_sum_planes_t *layer, const uint8_t *input, int3
 void pqk_sum_planes_mve_u8(const pqk_sum_planes_t *layer, const uint8_t *input, int32_t *output);
 void pqk_sum_planes_mve_s8(const pqk_sum_planes_t *layer, const uint8_t *input, int32_t *output);
 
+/* output = rows first, first + 1, ... of `history` rows that earlier runs have seen, zeros before
+ * the first run, and the input's rows below them. state: [channels][history][width], dense; it
+ * becomes the last `history` of all these rows. */
+typedef struct {
+    pqk_planes_t input;
+    pqk_planes_t output;
+    uint16_t history;
+    uint16_t first;
+} pqk_append_planes_t;
+
+void pqk_append_planes(const pqk_append_planes_t *layer, const uint8_t *input, uint8_t *output,
+                       uint8_t *state);
+
 /* output[k] = bias[k] + sum over c of weights[k * inputs + c] * input[c]. */
 typedef struct {
     const int8_t *weights;
@@ -389,6 +402,19 @@ typedef struct {
 
 void pqk_sum_lanes(const pqk_sum_lanes_t *layer, const uint32_t *input, int32_t *output);
 void pqk_sum_wide_lanes(const pqk_sum_lanes_t *layer, const uint32_t *input, int32_t *output);
+
+/* pqk_append_planes on lanes 16 bits apart, elements 0 .. 255. The output has no line above its
+ * first one; its columns beside the tensor, and what lies beyond its rows, become zero. */
+typedef struct {
+    pqk_lanes_t input;
+    pqk_lanes_t output;
+    uint16_t lines; /* of the output */
+    uint16_t history;
+    uint16_t first;
+} pqk_append_lanes_t;
+
+void pqk_append_lanes(const pqk_append_lanes_t *layer, const uint32_t *input, uint32_t *output,
+                      uint8_t *state);
 
 /* Lanes from planes. Word (l, j) of the plane of phase (py, px) of a channel becomes
  * x[l * stride_y + py - top, j * stride_x + px - left] plus the element rows * stride_y below it

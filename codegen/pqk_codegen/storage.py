@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pqk_codegen.errors import IrError
 from pqk_codegen.ir import Network, Op, Tensor
 from pqk_codegen.kernels import CONVERSIONS
-from pqk_codegen.kernels.base import PLANES, Form, Invocation, Kernel, Move, Node, Site
+from pqk_codegen.kernels.base import ANY_READER, PLANES, Form, Invocation, Kernel, Move, Node, Site
 from pqk_codegen.layout import Lanes, Layout, Planes, Vector
 
 Halo = tuple[int, int, int, int]
@@ -99,8 +99,9 @@ class _Forms:
         self._shared = self._shared_halos()
 
     def _written(self, tensor: str, choices: tuple[Form, ...]) -> Form:
-        wanted = {form.key for form in self.wanted[tensor]}
-        return next((form for form in choices if form.key in wanted), choices[0])
+        wanted = self.wanted[tensor]
+        found = (form for choice in choices for form in wanted if _matches(choice, form))
+        return next(found, next(choice for choice in choices if choice.owner != ANY_READER))
 
     def _aligned_groups(self, kernels: Mapping[str, Kernel]) -> dict[str, str]:
         """For each tensor the first one of those of its size that lie like it, so that kernels can go along all."""
@@ -150,6 +151,12 @@ def shared_lanes(tensor: Tensor, shift: int, halo: Halo, *, surrounded: bool) ->
     rows = -(-height // 2)
     lines, row = top + rows + bottom, width + max(left, right)
     return Lanes(channels, height, width, rows, shift, top, left, lines, row, surrounded=surrounded)
+
+
+def _matches(written: Form, wanted: Form) -> bool:
+    if written.owner == ANY_READER:
+        return written.key[:2] == wanted.key[:2] and bool(wanted.owner)
+    return written.key == wanted.key
 
 
 class _Steps:

@@ -1,0 +1,58 @@
+"""Rows of earlier runs above new ones, on lanes of 16 bits: codegen/kernels/append_lanes.c."""
+
+from pqk_codegen.cycles import Cost
+from pqk_codegen.kernels.append_planes import append_of, state_bytes
+from pqk_codegen.kernels.base import ANY_READER, Form, Invocation, Kernel, Node, Site
+from pqk_codegen.kernels.geometry import compiled
+from pqk_codegen.kernels.lanes import convolved, lanes_expression
+from pqk_codegen.lane_limits import LANE
+from pqk_codegen.layout import Lanes
+from pqk_codegen.ops import Append
+
+
+class AppendLanes(Kernel):
+    """From the lanes of what is new to those that the reader of all rows wants, whatever lies how far apart in them."""
+
+    aligned = False
+    name = "append_lanes"
+
+    def supports(self, node: Node) -> bool:
+        return isinstance(node.op, Append) and node.inputs[0].dtype == "uint8"
+
+    def reads(self, node: Node) -> tuple[Form, ...]:
+        del node
+        return (Form("lanes", LANE),)
+
+    def writes(self, node: Node) -> tuple[Form, ...]:
+        del node
+        return (Form("lanes", LANE, owner=ANY_READER), Form("lanes", LANE))
+
+    def fits(self, site: Site) -> bool:
+        output = convolved(site)[1]
+        return output.top == 0 and output.stride == (1, 1)
+
+    def resolve(self, site: Site) -> Invocation:
+        source, output = convolved(site)
+        op = append_of(site)
+        return Invocation(
+            kernel=self.name,
+            function=f"pqk_{self.name}",
+            sources=("append_lanes.c",),
+            tables=(),
+            cost=_cost(op, source, output),
+            code=900,
+            structure="pqk_append_lanes_t",
+            fields=(
+                ("input", lanes_expression(source)),
+                ("output", lanes_expression(output)),
+                ("lines", str(output.lines)),
+                ("history", str(op.history)),
+                ("first", str(op.first)),
+            ),
+            state=state_bytes(site),
+        )
+
+
+def _cost(op: Append, source: Lanes, output: Lanes) -> Cost:
+    written, kept = output.lines * (40 + 4 * output.width), op.history * (15 + 4 * source.width)
+    return compiled(source.channels * (written + kept))
