@@ -99,9 +99,13 @@ class _Forms:
         self._shared = self._shared_halos()
 
     def _written(self, tensor: str, choices: tuple[Form, ...]) -> Form:
-        wanted = self.wanted[tensor]
-        found = (form for choice in choices for form in wanted if _matches(choice, form))
-        return next(found, next(choice for choice in choices if choice.owner != ANY_READER))
+        for choice in choices:
+            for wanted in self.wanted[tensor]:
+                if choice.owner == ANY_READER and wanted.owner and choice.key[:2] == wanted.key[:2]:
+                    return wanted
+                if choice.key == wanted.key:
+                    return choice
+        return next(choice for choice in choices if choice.owner != ANY_READER)
 
     def _aligned_groups(self, kernels: Mapping[str, Kernel]) -> dict[str, str]:
         """For each tensor the first one of those of its size that lie like it, so that kernels can go along all."""
@@ -151,12 +155,6 @@ def shared_lanes(tensor: Tensor, shift: int, halo: Halo, *, surrounded: bool) ->
     rows = -(-height // 2)
     lines, row = top + rows + bottom, width + max(left, right)
     return Lanes(channels, height, width, rows, shift, top, left, lines, row, surrounded=surrounded)
-
-
-def _matches(written: Form, wanted: Form) -> bool:
-    if written.owner == ANY_READER:
-        return written.key[:2] == wanted.key[:2] and bool(wanted.owner)
-    return written.key == wanted.key
 
 
 class _Steps:
