@@ -170,7 +170,7 @@ class _Maker:
 
     def _wanted(self, tensor: str) -> Rows:
         """The rows that all readers of a tensor need together."""
-        needs = [self._needs(op) for op in self.network.ops if tensor in op.inputs]
+        needs = [self._needs(op) for op in self._readers(tensor)]
         return min(first for first, _ in needs), max(last for _, last in needs)
 
     def _needs(self, op: Op) -> Rows:
@@ -215,13 +215,32 @@ class _Maker:
         start, newest = self.computed[name]
         if (first, last) == (start, newest):
             return name
-        history = max(0, start - first)
-        joined = f"{name}_for_{op.name}"
-        self._tensor(replace(self.network.tensors[name], name=joined), (first, last))
-        number = f"_{index}" if op.arity > 1 else ""
-        self.ops.append(Append(f"{PREFIX}{op.name}_rows{number}", (name,), joined, history, max(0, first - start)))
-        self.late[joined] = self.late[name] + -(-history // (newest - start + 1))
-        return joined
+        if first < start:
+            name, (start, newest) = self._joined(name)
+        if (first, last) == (start, newest):
+            return name
+        cut = f"{name}_for_{op.name}"
+        self._append(name, cut, (first, last), history=0, skipped=first - start)
+        return cut
+
+    def _joined(self, name: str) -> tuple[str, Rows]:
+        """A tensor with all rows of another that some operation needs, and that are older than what is computed."""
+        joined, (start, newest) = f"{name}_rows", self.computed[name]
+        needs = [rows for rows in map(self._needs, self._readers(name)) if rows[0] < start]
+        rows = min(first for first, _ in needs), max(last for _, last in needs)
+        if joined not in self.tensors:
+            history = start - rows[0]
+            self._append(name, joined, rows, history=history, skipped=0)
+            self.late[joined] += -(-history // (newest - start + 1))
+        return joined, rows
+
+    def _append(self, source: str, output: str, rows: Rows, *, history: int, skipped: int) -> None:
+        self._tensor(replace(self.tensors[source], name=output), rows)
+        self.ops.append(Append(PREFIX + output, (source,), output, history, skipped))
+        self.late[output] = self.late[source]
+
+    def _readers(self, tensor: str) -> list[Op]:
+        return [op for op in self.network.ops if tensor in op.inputs]
 
     def _tensor(self, tensor: Tensor, rows: Rows | None) -> None:
         shape = tensor.shape

@@ -2,7 +2,7 @@
 
 from pqk_codegen.cycles import Cost
 from pqk_codegen.kernels.append_planes import append_of, state_bytes
-from pqk_codegen.kernels.base import ANY_READER, Form, Invocation, Kernel, Node, Site
+from pqk_codegen.kernels.base import ANY_OWNER, Form, Invocation, Kernel, Node, Site
 from pqk_codegen.kernels.geometry import compiled
 from pqk_codegen.kernels.lanes import convolved, lanes_expression
 from pqk_codegen.lane_limits import LANE
@@ -21,15 +21,16 @@ class AppendLanes(Kernel):
 
     def reads(self, node: Node) -> tuple[Form, ...]:
         del node
-        return (Form("lanes", LANE),)
+        return (Form("lanes", LANE, owner=ANY_OWNER),)
 
     def writes(self, node: Node) -> tuple[Form, ...]:
         del node
-        return (Form("lanes", LANE, owner=ANY_READER), Form("lanes", LANE))
+        return (Form("lanes", LANE, owner=ANY_OWNER), Form("lanes", LANE))
 
     def fits(self, site: Site) -> bool:
-        output = convolved(site)[1]
-        return output.top == 0 and output.stride == (1, 1)
+        source, output = convolved(site)
+        whole = source.height - source.rows <= source.lines - source.top  # every row is in a line
+        return whole and output.top == 0 and (1, 1) == source.stride == output.stride
 
     def resolve(self, site: Site) -> Invocation:
         source, output = convolved(site)

@@ -109,8 +109,10 @@ class Form:
         return self.kind, self.shift, self.owner
 
 
-ANY_READER = "*"
-"""As owner of a form that a kernel writes: whichever operation wants a layout of its own."""
+ANY_OWNER = "*"
+"""As owner of a form that a kernel writes: that of whichever operation wants a layout of its own. Of one that it reads:
+however the tensor is stored.
+"""
 
 PLANES = Form("planes")
 VECTOR = Form("vector")
