@@ -35,7 +35,7 @@ class Chunked:
     first_frame: int
     """Of the window: the first one that a run reads."""
     warm_up: int
-    """Runs of each phase whose logits are not yet those of the window; none of them sees a frame before the window."""
+    """Runs of a phase, from a fresh state, whose logits are not yet those of the window."""
 
     @property
     def frames(self) -> int:
@@ -145,8 +145,6 @@ class _Maker:
         self.computed: dict[str, Rows] = {}
         self.tensors: dict[str, Tensor] = {}
         self.ops: list[Op] = []
-        self.late: dict[str, int] = {}
-        """By tensor: runs until it is right."""
 
     def chunked(self) -> Chunked:
         network = self.network
@@ -154,12 +152,28 @@ class _Maker:
             self._plan(op.output)
         self.computed[network.input] = self._wanted(network.input)
         self._tensor(network.tensors[network.input], self.computed[network.input])
-        self.late[network.input] = 0
         for op in network.ops:
             self._write(op)
         made = replace(network, tensors=self.tensors, ops=tuple(self.ops))
         phases, first_frame = self.period // self.hop, self.computed[network.input][0]
-        return Chunked(verify(made), self.hop, phases, first_frame, self.late[network.output])
+        warm_up = -(-(first_frame - self._oldest_frame()) // self.period)
+        return Chunked(verify(made), self.hop, phases, first_frame, warm_up)
+
+    def _oldest_frame(self) -> int:
+        """Of those that the logits of a window depend on."""
+        oldest = {}
+        for op in reversed(self.network.ops):
+            if isinstance(op, SumPool):
+                first = op.first_row
+            elif isinstance(op, Convolution):
+                first = oldest[op.output] * op.pool[0] * op.stride[0] - op.padding[0]
+            elif isinstance(op, Add):
+                first = oldest[op.output]
+            else:
+                continue
+            for name in op.inputs:
+                oldest[name] = min(first, oldest.get(name, first))
+        return oldest[self.network.input]
 
     def _plan(self, tensor: str) -> None:
         """Decide which rows of a tensor a run computes; those of its readers are decided."""
@@ -199,7 +213,6 @@ class _Maker:
             inputs: Sequence[str] = op.inputs
         else:
             inputs = [self._rows(op, index) for index in range(op.arity)]
-        self.late[op.output] = max(self.late[name] for name in inputs)
         changed = replace(op, name=PREFIX + op.name, inputs=tuple(inputs))
         if isinstance(changed, Convolution):
             _, left, _, right = changed.padding
@@ -225,19 +238,16 @@ class _Maker:
 
     def _joined(self, name: str) -> tuple[str, Rows]:
         """A tensor with all rows of another that some operation needs, and that are older than what is computed."""
-        joined, (start, newest) = f"{name}_rows", self.computed[name]
+        joined, start = f"{name}_rows", self.computed[name][0]
         needs = [rows for rows in map(self._needs, self._readers(name)) if rows[0] < start]
         rows = min(first for first, _ in needs), max(last for _, last in needs)
         if joined not in self.tensors:
-            history = start - rows[0]
-            self._append(name, joined, rows, history=history, skipped=0)
-            self.late[joined] += -(-history // (newest - start + 1))
+            self._append(name, joined, rows, history=start - rows[0], skipped=0)
         return joined, rows
 
     def _append(self, source: str, output: str, rows: Rows, *, history: int, skipped: int) -> None:
         self._tensor(replace(self.tensors[source], name=output), rows)
         self.ops.append(Append(PREFIX + output, (source,), output, history, skipped))
-        self.late[output] = self.late[source]
 
     def _readers(self, tensor: str) -> list[Op]:
         return [op for op in self.network.ops if tensor in op.inputs]
