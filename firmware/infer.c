@@ -4,6 +4,10 @@
 #include "network.h"
 #include "port.h"
 
+#if PQK_AUDIO
+#include "pqk_spotter.h"
+#endif
+
 static uint32_t input_ticks;
 
 void pqk_take_input(uint32_t offset, const uint8_t *bytes, uint32_t count) {
@@ -15,6 +19,14 @@ void pqk_take_input(uint32_t offset, const uint8_t *bytes, uint32_t count) {
     pqk_network_set_input(offset, bytes, count);
     input_ticks += pqk_timer_ticks() - first;
 }
+
+#if PQK_AUDIO
+void pqk_take_clip(void) {
+    uint32_t first = pqk_timer_ticks();
+    pqk_window_input();
+    input_ticks = pqk_timer_ticks() - first;
+}
+#endif
 
 uint32_t pqk_infer(uint32_t *ticks) {
     uint32_t mask = pqk_cpu_mask_interrupts();

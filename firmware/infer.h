@@ -4,9 +4,16 @@
 
 #include <stdint.h>
 
+#include "network.h"
+
 /* Hands bytes of the input, from `offset` on, to the network. Offset 0 begins a new input; the
  * network may lay the bytes out as its first layer wants them. */
 void pqk_take_input(uint32_t offset, const uint8_t *bytes, uint32_t count);
+
+#if PQK_AUDIO
+/* Hands the frames of the clip that pqk_clip_end has ended to the network. */
+void pqk_take_clip(void);
+#endif
 
 /* Runs every layer on the input that was taken. Writes the timer ticks of each layer to `ticks`
  * (PQK_LAYERS entries) and returns the ticks of the whole: those that taking the input took, and

@@ -1,10 +1,18 @@
 /* The command loop: bytes in, replies out. */
+#include "network.h"
 #include "port.h"
 #include "protocol.h"
+
+#if PQK_AUDIO
+#include "audio.h"
+#endif
 
 int main(void) {
     pqk_timer_init();
     pqk_uart_init();
+#if PQK_AUDIO
+    pqk_audio_init();
+#endif
     for (;;) {
         int32_t byte = pqk_uart_read();
         if (byte < 0) {

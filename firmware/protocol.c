@@ -5,188 +5,241 @@
 #include "crc16.h"
 #include "infer.h"
 #include "network.h"
+#include "payload.h"
 #include "port.h"
 #include "usage.h"
+
+#if PQK_AUDIO
+#include "audio.h"
+#include "crc32.h"
+#include "spotter.h"
+#define AUDIO_BYTES PQK_AUDIO_REPLY_BYTES
+#else
+#define AUDIO_BYTES 0u
+#define PQK_CLIP_SAMPLES 0u
+#define PQK_SAMPLE_RATE 0u
+#define PQK_HOP 0u
+#endif
 
 #define HEADER_BYTES 4u
 #define CRC_BYTES 2u
 #define FRAME_BYTES (HEADER_BYTES + PQK_LARGEST_PAYLOAD + CRC_BYTES)
 #define OFFSET_BYTES 4u
 
-#define RESULT_BYTES (4u + 2u + 4u * PQK_LAYERS + 2u + 4u * PQK_OUTPUTS)
-#define ERROR_BYTES (2u + 1u + 40u) /* the longest text below has 36 characters */
-#define HELLO_BYTES (34u + sizeof PQK_BOARD_NAME + sizeof PQK_BUILD_ID + sizeof PQK_TIMER_DRIVER)
+#define RESULT_BYTES (3u * 4u + 2u + 4u * PQK_LAYERS + 2u + 4u * PQK_OUTPUTS)
+#define ERROR_BYTES (2u + 1u + 40u) /* the longest text below has 33 characters */
+#define HELLO_BYTES (44u + sizeof PQK_BOARD_NAME + sizeof PQK_BUILD_ID + sizeof PQK_TIMER_DRIVER)
 #define LARGER(a, b) ((a) > (b) ? (a) : (b))
 #define REPLY_BYTES                                                                                \
-    (HEADER_BYTES + LARGER(RESULT_BYTES, LARGER(HELLO_BYTES, ERROR_BYTES)) + CRC_BYTES)
+    (HEADER_BYTES + LARGER(LARGER(RESULT_BYTES, AUDIO_BYTES), LARGER(HELLO_BYTES, ERROR_BYTES)) +  \
+     CRC_BYTES)
 #define FAULT_BYTES (HEADER_BYTES + sizeof(pqk_fault) + CRC_BYTES)
 
-/* A frame under construction. */
-typedef struct {
-    uint8_t *bytes;
-    uint32_t length;
-} frame;
-
-static uint8_t request[FRAME_BYTES];
-static pqk_cobs_decoder decoder = {.bytes = request, .capacity = FRAME_BYTES};
+/* Aligned, so that samples in it may be read as such. */
+static union {
+    uint8_t bytes[FRAME_BYTES];
+    uint32_t words[(FRAME_BYTES + 3u) / 4u];
+    int16_t samples[(FRAME_BYTES + 1u) / 2u];
+} request;
+static pqk_cobs_decoder decoder = {.bytes = request.bytes, .capacity = FRAME_BYTES};
 
 static uint8_t reply_bytes[REPLY_BYTES];
-static frame reply = {.bytes = reply_bytes};
+static pqk_payload reply = {.bytes = reply_bytes};
 
 static uint8_t session;  /* the host has said HELLO */
 static uint8_t answered; /* `reply` belongs to `last_sequence` and is sent again on request */
 static uint16_t last_sequence;
 static uint32_t input_length; /* bytes of the clip's input that have arrived, in order */
+static uint32_t input_crc;    /* CRC-32 of them; 0 where there is no front end to compare with */
 static uint32_t inferences;
 static uint32_t dropped_frames;
 
-static uint32_t get(const uint8_t *bytes, uint32_t count) {
-    uint32_t value = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        value |= (uint32_t)bytes[i] << (8u * i);
-    }
-    return value;
-}
-
-static void put(frame *out, uint32_t value, uint32_t count) {
-    for (uint32_t i = 0; i < count; i++) {
-        out->bytes[out->length++] = (uint8_t)(value >> (8u * i));
-    }
-}
-
-static void put_text(frame *out, const char *text) {
-    uint32_t count = 0;
-    while (text[count]) {
-        count++;
-    }
-    put(out, count, 1);
-    for (uint32_t i = 0; i < count; i++) {
-        put(out, (uint8_t)text[i], 1);
-    }
-}
-
-static void start(frame *out, uint32_t type, uint32_t sequence) {
+static void start(pqk_payload *out, uint32_t type, uint32_t sequence) {
     out->length = 0;
-    put(out, PQK_PROTOCOL_VERSION, 1);
-    put(out, type, 1);
-    put(out, sequence, 2);
+    pqk_put(out, PQK_PROTOCOL_VERSION, 1);
+    pqk_put(out, type, 1);
+    pqk_put(out, sequence, 2);
 }
 
-static void finish(frame *out) {
-    put(out, pqk_crc16(out->bytes, out->length), CRC_BYTES);
+static void finish(pqk_payload *out) {
+    pqk_put(out, pqk_crc16(out->bytes, out->length), CRC_BYTES);
 }
 
 /* The leading zero ends whatever stray bytes the line has seen, so they cost no frame. */
-static void send(const frame *out) {
+static void send(const pqk_payload *out) {
     static const uint8_t delimiter = 0;
     pqk_uart_write(&delimiter, 1);
     pqk_cobs_encode(out->bytes, out->length, pqk_uart_write);
     pqk_uart_write(&delimiter, 1);
 }
 
-static void error(uint32_t sequence, uint32_t code, const char *text) {
+static void error(uint32_t sequence, uint32_t code) {
+    static const char *const texts[] = {
+        [PQK_ERROR_VERSION] = "protocol version 2 is spoken here",
+        [PQK_ERROR_TYPE] = "unknown request",
+        [PQK_ERROR_LENGTH] = "payload too short or too long",
+        [PQK_ERROR_OFFSET] = "out of order, or beyond the end",
+        [PQK_ERROR_NO_INPUT] = "RUN before the whole input",
+        [PQK_ERROR_SESSION] = "HELLO first",
+        [PQK_ERROR_SETTINGS] = "a setting is out of its range",
+    };
     start(&reply, PQK_ERROR, sequence);
-    put(&reply, code, 2);
-    put_text(&reply, text);
+    pqk_put(&reply, code, 2);
+    pqk_put_text(&reply, texts[code]);
+}
+
+static void end_audio(void) {
+#if PQK_AUDIO
+    pqk_audio_end();
+#endif
+}
+
+/* What has been sent for an inference counts no more. */
+static void end_input(void) {
+    input_length = 0;
+    end_audio();
 }
 
 static void hello(uint32_t sequence) {
     const pqk_memory_usage usage = pqk_usage();
     session = 1;
     answered = 0;
-    input_length = 0;
+    end_input();
     start(&reply, PQK_HELLO | PQK_REPLY, sequence);
-    put(&reply, last_sequence + 1u, 2);
-    put(&reply, PQK_OUTPUTS, 2);
-    put(&reply, PQK_LAYERS, 2);
-    put(&reply, PQK_LARGEST_PAYLOAD, 4);
-    put(&reply, PQK_INPUT_BYTES, 4);
-    put(&reply, PQK_TIMER_HZ, 4);
-    put(&reply, usage.flash, 4);
-    put(&reply, usage.ram, 4);
-    put(&reply, usage.stack, 4);
-    put(&reply, PQK_ARENA_BYTES, 4);
-    put_text(&reply, PQK_BOARD_NAME);
-    put_text(&reply, PQK_BUILD_ID);
-    put_text(&reply, PQK_TIMER_DRIVER);
+    pqk_put(&reply, last_sequence + 1u, 2);
+    pqk_put(&reply, PQK_OUTPUTS, 2);
+    pqk_put(&reply, PQK_LAYERS, 2);
+    pqk_put(&reply, PQK_LARGEST_PAYLOAD, 4);
+    pqk_put(&reply, PQK_INPUT_BYTES, 4);
+    pqk_put(&reply, PQK_TIMER_HZ, 4);
+    pqk_put(&reply, usage.flash, 4);
+    pqk_put(&reply, usage.ram, 4);
+    pqk_put(&reply, usage.stack, 4);
+    pqk_put(&reply, PQK_ARENA_BYTES, 4);
+    pqk_put(&reply, PQK_CLIP_SAMPLES, 4);
+    pqk_put(&reply, PQK_SAMPLE_RATE, 4);
+    pqk_put(&reply, PQK_HOP, 2);
+    pqk_put_text(&reply, PQK_BOARD_NAME);
+    pqk_put_text(&reply, PQK_BUILD_ID);
+    pqk_put_text(&reply, PQK_TIMER_DRIVER);
 }
 
-static void input(uint32_t sequence, const uint8_t *payload, uint32_t length) {
+/* What follows carries out requests: appends the payload of the reply, or returns the code of an
+ * error. */
+
+static uint32_t input(const uint8_t *payload, uint32_t length) {
     if (length <= OFFSET_BYTES) {
-        error(sequence, PQK_ERROR_LENGTH, "INPUT wants an offset and bytes");
-        return;
+        return PQK_ERROR_LENGTH;
     }
-    uint32_t offset = get(payload, OFFSET_BYTES);
+    uint32_t offset = pqk_get(payload, OFFSET_BYTES);
     uint32_t count = length - OFFSET_BYTES;
     if ((offset != 0 && offset != input_length) || offset > PQK_INPUT_BYTES ||
         count > PQK_INPUT_BYTES - offset) {
-        error(sequence, PQK_ERROR_OFFSET, "INPUT out of order or beyond the end");
-        return;
+        return PQK_ERROR_OFFSET;
     }
     pqk_take_input(offset, payload + OFFSET_BYTES, count);
+#if PQK_AUDIO
+    input_crc = pqk_crc32(offset ? input_crc : 0, payload + OFFSET_BYTES, count);
+#endif
     input_length = offset + count;
-    start(&reply, PQK_INPUT | PQK_REPLY, sequence);
+    return 0;
 }
 
-static void run(uint32_t sequence) {
+static uint32_t run(void) {
+    uint32_t front_end_ticks = 0;
     if (input_length != PQK_INPUT_BYTES) {
-        error(sequence, PQK_ERROR_NO_INPUT, "RUN before the whole input");
-        return;
+#if PQK_AUDIO
+        if (!pqk_audio_clip_whole()) {
+            return PQK_ERROR_NO_INPUT;
+        }
+        front_end_ticks = pqk_audio_clip_ticks();
+        input_crc = pqk_audio_clip_crc();
+        pqk_take_clip();
+#else
+        return PQK_ERROR_NO_INPUT;
+#endif
     }
     uint32_t ticks[PQK_LAYERS];
     uint32_t total = pqk_infer(ticks);
     const int32_t *logits = pqk_network_logits();
-    input_length = 0; /* the arena's input space has been used for activations */
+    end_input(); /* the arena's input space has been used for activations */
     inferences++;
-    start(&reply, PQK_RUN | PQK_REPLY, sequence);
-    put(&reply, total, 4);
-    put(&reply, PQK_LAYERS, 2);
+    pqk_put(&reply, total, 4);
+    pqk_put(&reply, front_end_ticks, 4);
+    pqk_put(&reply, input_crc, 4);
+    pqk_put(&reply, PQK_LAYERS, 2);
     for (uint32_t i = 0; i < PQK_LAYERS; i++) {
-        put(&reply, ticks[i], 4);
+        pqk_put(&reply, ticks[i], 4);
     }
-    put(&reply, PQK_OUTPUTS, 2);
+    pqk_put(&reply, PQK_OUTPUTS, 2);
     for (uint32_t i = 0; i < PQK_OUTPUTS; i++) {
-        put(&reply, (uint32_t)logits[i], 4);
+        pqk_put(&reply, (uint32_t)logits[i], 4);
+    }
+    return 0;
+}
+
+static uint32_t stats(void) {
+    const pqk_memory_usage usage = pqk_usage();
+    pqk_put(&reply, usage.stack_high_water, 4);
+    pqk_put(&reply, inferences, 4);
+    pqk_put(&reply, dropped_frames, 4);
+    return 0;
+}
+
+#if PQK_AUDIO
+static uint32_t audio(uint32_t type, const uint8_t *payload, uint32_t length) {
+    if (type == PQK_SETTINGS) {
+        return pqk_audio_settings(payload, length, &reply);
+    }
+    input_length = 0; /* its space is used for the audio's features */
+    return type == PQK_CLIP ? pqk_audio_clip(payload, length, &reply)
+                            : pqk_audio_stream(payload, length, &reply);
+}
+#endif
+
+static uint32_t carry_out(uint32_t type, const uint8_t *payload, uint32_t length) {
+    switch (type) {
+    case PQK_INPUT:
+        end_audio();
+        return input(payload, length);
+    case PQK_RUN:
+        return length ? PQK_ERROR_LENGTH : run();
+    case PQK_STATS:
+        return length ? PQK_ERROR_LENGTH : stats();
+#if PQK_AUDIO
+    case PQK_CLIP:
+    case PQK_STREAM:
+    case PQK_SETTINGS:
+        return audio(type, payload, length);
+#endif
+    default:
+        return PQK_ERROR_TYPE;
     }
 }
 
-static void stats(uint32_t sequence) {
-    const pqk_memory_usage usage = pqk_usage();
-    start(&reply, PQK_STATS | PQK_REPLY, sequence);
-    put(&reply, usage.stack_high_water, 4);
-    put(&reply, inferences, 4);
-    put(&reply, dropped_frames, 4);
-}
-
-static void carry_out(uint32_t type, uint32_t sequence, const uint8_t *payload, uint32_t length) {
-    if (type != PQK_INPUT && length != 0) {
-        error(sequence, PQK_ERROR_LENGTH, "this request has no payload");
-    } else if (type == PQK_INPUT) {
-        input(sequence, payload, length);
-    } else if (type == PQK_RUN) {
-        run(sequence);
-    } else if (type == PQK_STATS) {
-        stats(sequence);
-    } else {
-        error(sequence, PQK_ERROR_TYPE, "unknown request");
+static void reply_to(uint32_t type, uint32_t sequence, const uint8_t *payload, uint32_t length) {
+    start(&reply, type | PQK_REPLY, sequence);
+    uint32_t code = carry_out(type, payload, length);
+    if (code) {
+        error(sequence, code);
     }
 }
 
 /* Answers one request that has passed the CRC. */
 static void answer(const uint8_t *bytes, uint32_t length) {
-    uint32_t version = bytes[0], type = bytes[1], sequence = get(bytes + 2, 2);
+    uint32_t version = bytes[0], type = bytes[1], sequence = pqk_get(bytes + 2, 2);
     if (version != PQK_PROTOCOL_VERSION) {
         session = 0; /* another host has taken over */
-        error(sequence, PQK_ERROR_VERSION, "protocol version 1 is spoken here");
+        error(sequence, PQK_ERROR_VERSION);
     } else if (type == PQK_HELLO) {
         hello(sequence);
     } else if (!session) {
-        error(sequence, PQK_ERROR_SESSION, "HELLO first");
+        error(sequence, PQK_ERROR_SESSION);
     } else if (answered && sequence == last_sequence) {
         send(&reply);
         return;
     } else {
-        carry_out(type, sequence, bytes + HEADER_BYTES, length - HEADER_BYTES);
+        reply_to(type, sequence, bytes + HEADER_BYTES, length - HEADER_BYTES);
         last_sequence = (uint16_t)sequence;
         answered = 1;
     }
@@ -204,27 +257,27 @@ void pqk_protocol_receive(uint8_t byte) {
         return;
     }
     uint32_t body = (uint32_t)length - CRC_BYTES;
-    int zeros = request[0] == 0; /* no version; the CRC of zeros is right by nature */
-    if (zeros || pqk_crc16(request, body) != get(request + body, CRC_BYTES)) {
+    int zeros = request.bytes[0] == 0; /* no version; the CRC of zeros is right by nature */
+    if (zeros || pqk_crc16(request.bytes, body) != pqk_get(request.bytes + body, CRC_BYTES)) {
         dropped_frames++;
         return;
     }
-    answer(request, body);
+    answer(request.bytes, body);
 }
 
 void pqk_protocol_send_fault(const pqk_fault *fault) {
     uint8_t bytes[FAULT_BYTES];
-    frame out = {.bytes = bytes};
+    pqk_payload out = {.bytes = bytes};
     start(&out, PQK_FAULT, 0);
-    put(&out, fault->exception, 4);
-    put(&out, fault->pc, 4);
-    put(&out, fault->lr, 4);
-    put(&out, fault->xpsr, 4);
-    put(&out, fault->sp, 4);
-    put(&out, fault->cfsr, 4);
-    put(&out, fault->hfsr, 4);
-    put(&out, fault->mmfar, 4);
-    put(&out, fault->bfar, 4);
+    pqk_put(&out, fault->exception, 4);
+    pqk_put(&out, fault->pc, 4);
+    pqk_put(&out, fault->lr, 4);
+    pqk_put(&out, fault->xpsr, 4);
+    pqk_put(&out, fault->sp, 4);
+    pqk_put(&out, fault->cfsr, 4);
+    pqk_put(&out, fault->hfsr, 4);
+    pqk_put(&out, fault->mmfar, 4);
+    pqk_put(&out, fault->bfar, 4);
     finish(&out);
     send(&out);
 }

@@ -10,13 +10,19 @@
  *
  * HELLO opens a session and says which sequence number is free; after a reset every other request
  * is refused until the host has said HELLO, so a host notices the reset.
+ *
+ * An inference is of features (INPUT until PQK_INPUT_BYTES are there, then RUN) or of a clip of
+ * audio (AUDIO until PQK_CLIP_SAMPLES are there, then RUN). STREAM is audio without an end, in
+ * which the device looks for words with SETTINGS that may be changed at any time. Of the three, the
+ * first request of one ends the others. Firmware without a front end has no AUDIO, STREAM and
+ * SETTINGS, and says so in HELLO (sample rate 0).
  */
 #ifndef PQK_PROTOCOL_H
 #define PQK_PROTOCOL_H
 
 #include <stdint.h>
 
-#define PQK_PROTOCOL_VERSION 1u
+#define PQK_PROTOCOL_VERSION 2u
 
 #define PQK_REPLY 0x80u /* a reply has its request's type with this bit */
 enum {
@@ -24,6 +30,9 @@ enum {
     PQK_INPUT = 0x02,
     PQK_RUN = 0x03,
     PQK_STATS = 0x04,
+    PQK_CLIP = 0x05,     /* AUDIO: u32 offset in samples, int16 samples */
+    PQK_STREAM = 0x06,   /* u32 samples so far (low 32 bits), u32 1: begins, int16 samples */
+    PQK_SETTINGS = 0x07, /* nothing, or new settings */
     PQK_ERROR = 0xE0,
     PQK_FAULT = 0xF0,
 };
@@ -32,9 +41,10 @@ enum {
     PQK_ERROR_VERSION = 1,  /* the request speaks another version of the protocol */
     PQK_ERROR_TYPE = 2,     /* unknown request */
     PQK_ERROR_LENGTH = 3,   /* the payload is too short or too long for the request */
-    PQK_ERROR_OFFSET = 4,   /* INPUT does not follow on from the last one, or goes too far */
+    PQK_ERROR_OFFSET = 4,   /* INPUT, AUDIO or STREAM does not follow on, or goes too far */
     PQK_ERROR_NO_INPUT = 5, /* RUN before the whole input was there */
     PQK_ERROR_SESSION = 6,  /* no HELLO since reset */
+    PQK_ERROR_SETTINGS = 7, /* a value is out of its range */
 };
 
 typedef struct {

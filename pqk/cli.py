@@ -2,6 +2,7 @@
 
 import os
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from pqk.project import FILE_NAME, Project
 
 if TYPE_CHECKING:
     from pqk.boards import Board
+    from pqk.sources import Source
 
 INTERRUPTED = 130  # what shells report for Ctrl-C
 
@@ -100,10 +102,41 @@ def flash(root: Path, board_name: str | None, port: str | None) -> None:
 @port_option
 @click.option("--split", type=click.Choice(["testing", "validation", "training"]), default="testing", show_default=True)
 @click.option("--limit", type=click.IntRange(min=1), help="Only so many clips, spread over the split.")
+@click.option("--stream", is_flag=True, help="Measure on continuous audio instead: false accepts per hour and more.")
+@click.option(
+    "--hours", type=click.FloatRange(min=0.01), default=1.0, show_default=True, help="With --stream: of each."
+)
+@click.option("--device-minutes", type=click.FloatRange(min=0), default=2.0, show_default=True, help="With --stream.")
+@click.option("--audio", type=click.Path(path_type=Path), help="With --stream: your own WAV or FLAC recording.")
+@click.option(
+    "--labels", type=click.Path(path_type=Path), help="Its words: lines of start, end (seconds), word by tabs."
+)
 @click.pass_obj
-def evaluate(root: Path, board_name: str | None, port: str | None, split: str, limit: int | None) -> None:
-    """Send every clip of a split through the device and compare with the integer reference."""
+def evaluate(
+    root: Path,
+    board_name: str | None,
+    port: str | None,
+    split: str,
+    limit: int | None,
+    stream: bool,
+    hours: float,
+    device_minutes: float,
+    audio: Path | None,
+    labels: Path | None,
+) -> None:
+    """Send every clip of a split through the device and compare with the integer reference.
+
+    With --stream: mix recordings into hours of audio, clean and with noise, and measure false rejects, false accepts
+    per hour and latency, at thresholds chosen on the validation split; minutes of it go through the device.
+    """
     project, board = _open(root, board_name)
+    if (audio or labels) and not stream:
+        raise click.UsageError("--audio and --labels go with --stream")
+    if (audio is None) != (labels is None):
+        raise click.UsageError("--audio and --labels go together")
+    if stream:
+        _evaluate_stream(project, board, port, hours, device_minutes, audio, labels)
+        return
     from pqk import measure, tables
     from pqk.console import bars
 
@@ -117,6 +150,59 @@ def evaluate(root: Path, board_name: str | None, port: str | None, split: str, l
             progress=lambda done, total: shown.update("clips on the device", done, total),
         )
     click.echo(tables.evaluation(result))
+
+
+@cli.command()
+@click.argument("source", required=False)
+@board_option
+@port_option
+@click.option("--fast", is_flag=True, help="Send a file as fast as it goes, not at the pace at which it was spoken.")
+@click.option("--record", type=click.Path(path_type=Path, file_okay=False), help="Keep what was heard at detections.")
+@click.option("--threshold", type=click.FloatRange(0, 1), help="Averaged posterior at which a word counts as heard.")
+@click.option("--smoothing-ms", type=click.FloatRange(min=0), help="Posteriors are averaged over so much time.")
+@click.option("--hop-ms", type=click.FloatRange(min=1), help="From one inference to the next.")
+@click.option("--refractory-ms", type=click.FloatRange(min=0), help="After a detection there is no other for so long.")
+@click.pass_obj
+def listen(
+    root: Path,
+    source: str | None,
+    board_name: str | None,
+    port: str | None,
+    fast: bool,
+    record: Path | None,
+    threshold: float | None,
+    smoothing_ms: float | None,
+    hop_ms: float | None,
+    refractory_ms: float | None,
+) -> None:
+    """Send live audio to the device and show which words it hears.
+
+    SOURCE is a WAV or FLAC file, - for raw samples (16 bits, mono) from standard input, or left out: the microphone.
+    The settings that options give go to the device over serial; the others stay as they are there.
+    """
+    project, board = _open(root, board_name)
+    import time
+
+    from pqk import listen as listening
+    from pqk import pipeline, runners
+    from pqk.stream import run
+
+    built = pipeline.load_build(project, board.name)
+    found = run.load_spotter(project, built)
+    classes = found.network.classes
+    wishes = listening.Wishes(threshold, smoothing_ms, hop_ms, refractory_ms)
+    keep = listening.Keeper(record, classes, time.strftime("%Y%m%d-%H%M%S")) if record else None
+    lines = listening.Lines(lambda text: click.echo(text, nl=False), classes, meter=sys.stdout.isatty())
+    with (
+        _source(source) as audio,
+        runners.connect(board, built.directory, expected_build=built.record["id"], port=port) as device,
+    ):
+        settings = listening.wished(device.settings(), wishes, found.keywords, found.front_end.hop)
+        device.set_settings(settings)
+        click.echo(f"listening to {audio.title}; Ctrl-C ends it", err=True)
+        summary = listening.listen(device, audio, lines, fast=fast, keep=keep)
+    lines.clear()
+    click.echo(summary.line())
 
 
 @cli.command()
@@ -220,6 +306,45 @@ def bench(
 def download(which: str) -> None:
     """Fetch Speech Commands: the mini set (182 MB, 8 words) or the full one (2.3 GB, 35 words)."""
     _download(which)
+
+
+def _source(name: str | None) -> "AbstractContextManager[Source]":
+    """What `listen` listens to."""
+    if name is None:
+        from pqk.sources.microphone import Microphone
+
+        return Microphone()
+    if name == "-":
+        from pqk.sources.raw import RawAudio
+
+        return nullcontext(RawAudio(sys.stdin.buffer))
+    from pqk.sources.file import AudioFile
+
+    return AudioFile(Path(name))
+
+
+def _evaluate_stream(
+    project: Project,
+    board: "Board",
+    port: str | None,
+    hours: float,
+    device_minutes: float,
+    audio: Path | None,
+    labels: Path | None,
+) -> None:
+    from pqk import pipeline, runners, tables
+    from pqk.console import bars
+    from pqk.stream import run
+
+    built = pipeline.load_build(project, board.name)
+    with bars() as shown:
+        if audio and labels:
+            text = tables.recording(run.run_recording(project, built, audio, labels, shown.update))
+        else:
+            effort = run.Effort(hours, device_minutes)
+            connect = lambda: runners.connect(board, built.directory, expected_build=built.record["id"], port=port)  # noqa: E731
+            text = tables.streaming(run.run(project, board, built, effort, connect, shown.update))
+    click.echo(text)
 
 
 def _open(root: Path, board_name: str | None) -> "tuple[Project, Board]":

@@ -1,19 +1,30 @@
-"""A device's verbs: hello, infer, stats. Repeats what the line lost; knows nothing of how the device was started."""
+"""A device's verbs: hello, infer, stream, settings, stats. Repeats what the line lost.
+
+Knows nothing of how the device was started.
+"""
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from secrets import randbelow
 from types import TracebackType
 from typing import Protocol, Self, TypeVar
 
+import numpy as np
+import numpy.typing as npt
+from pqk_codegen.decision import Detection, Settings
+
 from pqk.errors import LinkError
 from pqk.links import Link
 from pqk.protocol import (
+    AUDIO_OVERHEAD,
     DELIMITER,
     INPUT_OVERHEAD,
+    POSITIONS,
     REPLY,
+    SAMPLE_BYTES,
     SEQUENCES,
+    STREAM_OVERHEAD,
     VERSION,
     BadFrame,
     ErrorCode,
@@ -21,14 +32,20 @@ from pqk.protocol import (
     FrameReader,
     Hello,
     Stats,
+    Streamed,
     Type,
+    audio_payload,
     encode,
     input_payload,
     parse_error,
     parse_fault,
     parse_hello,
     parse_result,
+    parse_settings,
     parse_stats,
+    parse_streamed,
+    settings_payload,
+    stream_payload,
 )
 
 BITS_PER_BYTE = 10  # on the line: start, eight, stop
@@ -44,6 +61,8 @@ RESETS_ALLOWED = 3  # within one inference
 
 _Message = TypeVar("_Message")
 
+Pcm = npt.NDArray[np.int16]
+
 
 class Features(Protocol):
     """A numpy array, bytes, or what else has bytes."""
@@ -54,11 +73,35 @@ class Features(Protocol):
 
 @dataclass(frozen=True)
 class Inference:
-    """What the device answers for one clip: logits int32, timer ticks in all and for each layer."""
+    """What the device answers for one clip: logits int32, timer ticks of the network and of each layer."""
 
     logits: tuple[int, ...]
     ticks: int
     layer_ticks: tuple[int, ...]
+    front_end_ticks: int = 0
+    """From samples to features; 0 when features were sent."""
+    input_crc: int = 0
+    """zlib's CRC-32 of the network's input; 0 where the firmware has no front end."""
+
+
+@dataclass(frozen=True)
+class StreamReply:
+    """What the device answers to audio that was pushed. All but the last two: since the stream began."""
+
+    samples: int
+    frames: int
+    inferences: int
+    front_end_ticks: int
+    network_ticks: int
+    """Of inferences, and the decisions on them."""
+    peak: int
+    """Largest magnitude among the samples of this push, 0..32768."""
+    detections: tuple[Detection, ...]
+    """In the samples of this push, in order."""
+
+
+_NO_AUDIO_YET = StreamReply(0, 0, 0, 0, 0, 0, ())
+_WRAPPING = ("samples", "frames", "inferences", "front_end_ticks", "network_ticks")
 
 
 class _DeviceWasReset(Exception):
@@ -98,6 +141,7 @@ class Device:
         self._sequence = 0
         self._last_seen = "nothing"
         self.resets = 0
+        self._streamed: StreamReply | None = None
         try:
             self._settle()
             self.facts = self.hello()
@@ -147,13 +191,76 @@ class Device:
                 f" {self.facts.input_bytes}",
                 "pqk-mcu build, then pqk-mcu flash",
             )
-        for _ in range(1 + RESETS_ALLOWED):
-            try:
-                return self._infer(data)
-            except _DeviceWasReset:
-                self.resets += 1
-                self.hello()
-        raise LinkError(f"{self._board} on {self._port} resets again and again", "check the power supply of the board")
+        return self._in_spite_of_resets(lambda: self._infer(data))
+
+    def infer_audio(self, samples: Pcm) -> Inference:
+        """Run front end and network once on a clip, int16 [PQK_CLIP_SAMPLES] at the device's rate; see `infer`.
+
+        Raises:
+            LinkError: see `infer`; or the firmware has no front end.
+        """
+        self._needs_front_end()
+        if samples.shape != (self.facts.clip_samples,):
+            raise LinkError(
+                f"a clip has {samples.size} samples; build {self.facts.build_id} on {self._port} takes"
+                f" {self.facts.clip_samples}",
+                "pqk-mcu build, then pqk-mcu flash",
+            )
+        return self._in_spite_of_resets(lambda: self._infer_audio(samples))
+
+    def stream_begin(self) -> StreamReply:
+        """Begin a stream of audio: the device forgets all samples so far, but not its settings.
+
+        Raises:
+            LinkError: the device has faulted, refuses, or is gone; or the firmware has no front end.
+        """
+        self._needs_front_end()
+        self._streamed = _NO_AUDIO_YET
+        return self._in_spite_of_resets(lambda: self._stream(b"", begins=True))
+
+    def stream_push(self, samples: Pcm) -> StreamReply:
+        """The next samples of the stream, int16 [n], as many as there are.
+
+        Raises:
+            LinkError: the device was reset or has missed samples, so that the stream has a gap and must begin anew;
+                or it has faulted, refuses, or is gone.
+        """
+        if self._streamed is None:
+            raise LinkError(f"no stream has begun on {self._port}", "begin a stream first")
+        data = _little_endian(samples)
+        step = _samples_in(self.facts.largest_payload - STREAM_OVERHEAD)
+        try:
+            replies = [self._stream(data[start : start + step]) for start in range(0, len(data), step)]
+        except _DeviceWasReset as error:
+            self._streamed = None
+            raise LinkError(
+                f"{self._board} on {self._port} was reset in the middle of a stream", "begin the stream again"
+            ) from error
+        detections = tuple(one for reply in replies for one in reply.detections)
+        peak = max((reply.peak for reply in replies), default=0)
+        return replace(self._streamed, peak=peak, detections=detections)
+
+    def settings(self) -> Settings:
+        """The settings in force.
+
+        Raises:
+            LinkError: the device is gone, refuses, or was reset; or the firmware has no front end.
+        """
+        return self._settings(b"")
+
+    def set_settings(self, settings: Settings) -> Settings:
+        """Put settings into force, until others are set or the device is reset; returns what the device then has.
+
+        Raises:
+            LinkError: see `settings`; or there is not one threshold for each output.
+        """
+        if len(settings.thresholds) != self.facts.outputs:
+            raise LinkError(
+                f"{len(settings.thresholds)} thresholds for the {self.facts.outputs} outputs of build"
+                f" {self.facts.build_id} on {self._port}",
+                "give one for each output",
+            )
+        return self._settings(settings_payload(settings))
 
     def stats(self) -> Stats:
         """Stack, inferences and dropped frames since the device's reset.
@@ -161,17 +268,60 @@ class Device:
         Raises:
             LinkError: the device is gone, refuses, or was reset, so that there is nothing to tell.
         """
-        try:
-            return self._parsed(parse_stats, self._request(Type.STATS))
-        except _DeviceWasReset as error:
-            raise LinkError(f"{self._board} on {self._port} was reset", "run the command again") from error
+        return self._parsed(parse_stats, self._request_of_session(Type.STATS))
 
     def _infer(self, data: bytes) -> Inference:
         step = self.facts.largest_payload - INPUT_OVERHEAD
         for offset in range(0, len(data), step):
             self._request(Type.INPUT, input_payload(offset, data[offset : offset + step]))
+        return self._run()
+
+    def _infer_audio(self, samples: Pcm) -> Inference:
+        data = _little_endian(samples)
+        step = _samples_in(self.facts.largest_payload - AUDIO_OVERHEAD)
+        for start in range(0, len(data), step):
+            self._request(Type.AUDIO, audio_payload(start // SAMPLE_BYTES, data[start : start + step]))
+        return self._run()
+
+    def _run(self) -> Inference:
         result = self._parsed(parse_result, self._request(Type.RUN, b"", RUN_TIMEOUT_S, RUN_ATTEMPTS))
-        return Inference(result.logits, result.ticks, result.layer_ticks)
+        return Inference(result.logits, result.ticks, result.layer_ticks, result.front_end_ticks, result.input_crc)
+
+    def _stream(self, samples: bytes, *, begins: bool = False) -> StreamReply:
+        """One request's worth; keeps count of what the device counts modulo 2**32."""
+        so_far = _NO_AUDIO_YET if begins or self._streamed is None else self._streamed
+        payload = stream_payload(so_far.samples % POSITIONS, samples, begins=begins)
+        # There may be several inferences in it.
+        reply = self._parsed(parse_streamed, self._request(Type.STREAM, payload, RUN_TIMEOUT_S, RUN_ATTEMPTS))
+        self._streamed = _since_the_beginning(so_far, reply)
+        return self._streamed
+
+    def _settings(self, payload: bytes) -> Settings:
+        self._needs_front_end()
+        return self._parsed(parse_settings, self._request_of_session(Type.SETTINGS, payload))
+
+    def _needs_front_end(self) -> None:
+        if not self.facts.sample_rate:
+            raise LinkError(
+                f"build {self.facts.build_id} on {self._port} takes features, no audio",
+                "pqk-mcu build, then pqk-mcu flash",
+            )
+
+    def _in_spite_of_resets(self, act: Callable[[], _Message]) -> _Message:
+        for _ in range(1 + RESETS_ALLOWED):
+            try:
+                return act()
+            except _DeviceWasReset:
+                self.resets += 1
+                self.hello()
+        raise LinkError(f"{self._board} on {self._port} resets again and again", "check the power supply of the board")
+
+    def _request_of_session(self, kind: Type, payload: bytes = b"") -> Frame:
+        """For what a reset makes meaningless."""
+        try:
+            return self._request(kind, payload)
+        except _DeviceWasReset as error:
+            raise LinkError(f"{self._board} on {self._port} was reset", "run the command again") from error
 
     def _request(
         self, kind: Type, payload: bytes = b"", timeout: float = REPLY_TIMEOUT_S, attempts: int = REPLY_ATTEMPTS
@@ -227,6 +377,8 @@ class Device:
         error = self._parsed(parse_error, frame)
         if error.code == ErrorCode.SESSION:
             raise _DeviceWasReset
+        if kind is Type.STREAM and error.code == ErrorCode.OFFSET:
+            raise LinkError(f"{self._board} on {self._port} has missed a part of the stream", "begin the stream again")
         raise LinkError(
             f"{self._board} on {self._port} refuses {kind.name}: {error.text} (error {error.code})", "pqk-mcu flash"
         )
@@ -248,6 +400,24 @@ class Device:
 
     def _noise(self) -> str:
         return f"; {self._reader.dropped} damaged frames" if self._reader.dropped else ""
+
+
+def _little_endian(samples: Pcm) -> bytes:
+    """Raises TypeError for samples of another type, which nobody should have to guess the range of."""
+    return samples.astype("<i2", casting="equiv").tobytes()
+
+
+def _samples_in(size: int) -> int:
+    """Bytes of the whole samples that fit into `size` bytes."""
+    return size // SAMPLE_BYTES * SAMPLE_BYTES
+
+
+def _since_the_beginning(so_far: StreamReply, reply: Streamed) -> StreamReply:
+    """`reply`, whose counts are modulo 2**32 and have not gone once around since `so_far`."""
+    counts = {
+        name: getattr(so_far, name) + (getattr(reply, name) - getattr(so_far, name)) % POSITIONS for name in _WRAPPING
+    }
+    return StreamReply(**counts, peak=reply.peak, detections=reply.detections)
 
 
 def _type_name(number: int) -> str:

@@ -171,7 +171,8 @@ def _read(journal: Path, header: dict[str, str]) -> dict[Key, Inference]:
             return done
         for line in lines:
             entry = json.loads(line)
-            inference = Inference(tuple(entry["logits"]), entry["ticks"], tuple(entry["layer_ticks"]))
+            logits, layer_ticks = tuple(entry["logits"]), tuple(entry["layer_ticks"])
+            inference = Inference(logits, entry["ticks"], layer_ticks, entry["front_end_ticks"], entry["input_crc"])
             done[entry["name"], entry["input"]] = inference
     except (ValueError, KeyError, TypeError):
         return done

@@ -35,6 +35,8 @@ LIBRARIES = ("-lgcc",)  # 64-bit division and the like; no libc
 TEMPLATES = ("board.h", "link.ld")
 WEIGHT_PREFIX = "pqk_w_"  # of the generator's constant tables
 ARENA = "pqk_arena"
+AUDIO_HEADER = "spotter.h"  # among what is generated, where the network comes with a front end
+AUDIO_SOURCES = ("audio.c", "crc32.c")  # of the firmware, only for such a network
 FIRMWARE_FLASH = 5120  # bytes of code for the check before compiling, kernels aside; measured: 4.3 KB
 FIRMWARE_RAM = 1024  # bytes of its variables, frame buffer and receive ring aside: last reply, fault stack
 
@@ -147,9 +149,10 @@ def compile_firmware(board: Board, generated: Path, out: Path) -> BuildResult:
 
 
 def _sources(board: Board, generated: Path, firmware: Path) -> list[Path]:
+    audio = (generated / AUDIO_HEADER).is_file()
     drivers = [f"uart_{board.uart.driver}.c", f"timer_{board.timer.driver}.c"]
     return [
-        *sorted(firmware.glob("*.c")),
+        *(path for path in sorted(firmware.glob("*.c")) if audio or path.name not in AUDIO_SOURCES),
         *(firmware / "port" / name for name in drivers),
         *sorted(generated.glob("*.c")),
     ]

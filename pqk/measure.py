@@ -102,6 +102,7 @@ def write_report(project: Project, board: Board, output: Path | None) -> Path:
         build=built.record,
         evaluation=evaluation,
         data={**data, "split": split, "clips": data["clips"][split]},
+        stream=_read(built.directory / "stream.json"),
     )
     _, page = report.write(document, output or built.directory)
     return page

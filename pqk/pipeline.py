@@ -136,7 +136,9 @@ def scan_data(project: Project, data: Path | None) -> DataSet:
 
 
 def _features_key(project: Project, fingerprint: str) -> str:
-    code = digest_tree(PACKAGE, ["frontend.py", "features.py", "data/audio.py"])
+    code = digest_tree(PACKAGE, ["frontend.py", "features.py", "data/audio.py"]) + digest_tree(
+        CODEGEN, ["frontend/*.py"]
+    )
     return digest([fingerprint, _text(as_plain(project.front_end)), code])
 
 

@@ -44,20 +44,27 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class FrontEndConfig:
-    """One second of 16 kHz audio to `frames` x `bands` features."""
+    """One second of 16 kHz audio to `frames` x `bands` features, or `frames` x `coefficients`."""
 
     kind: str = "log-mel"
     window_ms: int = 30
     hop_ms: int = 10
     bands: int = 40
+    coefficients: int = 0
+    """Of "mfcc": how many of them are kept, the lowest. 0: as many as there are bands."""
     low_hz: float = 20.0
     high_hz: float = 7600.0
+    center: bool = True
+    """Whether frame t has its centre at t * hop_ms, with silence outside of the clip; if not, it begins there."""
 
     def __post_init__(self) -> None:
         _choice("front_end.kind", self.kind, ("log-mel", "mfcc"))
-        _check(10 <= self.window_ms <= 32, "front_end.window_ms", self.window_ms, "must lie in 10..32 (FFT of 512)")
+        _check(10 <= self.window_ms <= 64, "front_end.window_ms", self.window_ms, "must lie in 10..64")
         _check(5 <= self.hop_ms <= 50, "front_end.hop_ms", self.hop_ms, "must lie in 5..50")
         _check(8 <= self.bands <= 64, "front_end.bands", self.bands, "must lie in 8..64")
+        most = self.bands if self.kind == "mfcc" else 0
+        rule = f"must lie in 0..{self.bands}, the bands" if most else "is for kind mfcc only"
+        _check(0 <= self.coefficients <= most, "front_end.coefficients", self.coefficients, rule)
         _check(
             0 <= self.low_hz < self.high_hz <= 8000, "front_end.low_hz", self.low_hz, "0 <= low_hz < high_hz <= 8000"
         )
@@ -342,8 +349,10 @@ kind = {json.dumps(front.kind)}           # or "mfcc"
 window_ms = {front.window_ms}
 hop_ms = {front.hop_ms}
 bands = {front.bands}
+coefficients = {front.coefficients}            # of "mfcc": how many are kept; 0: as many as bands
 low_hz = {front.low_hz}
 high_hz = {front.high_hz}
+center = {_toml(front.center)}               # whether frame t has its centre at t * hop_ms; if not, it begins there
 
 [network]
 arch = {json.dumps(network.arch)}       # or "res8": larger, about 5 times the work

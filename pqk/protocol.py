@@ -10,7 +10,9 @@ import struct
 from dataclasses import dataclass
 from enum import IntEnum
 
-VERSION = 1
+from pqk_codegen.decision import Detection, Settings
+
+VERSION = 2
 DELIMITER = b"\0"
 REPLY = 0x80  # a reply has its request's type with this bit
 UNSOLICITED = 0  # sequence number of a FAULT
@@ -19,12 +21,21 @@ SEQUENCES = 1 << 16
 _HEADER = struct.Struct("<BBH")
 _CRC = struct.Struct("<H")
 _OFFSET = struct.Struct("<I")
-_HELLO = struct.Struct("<HHHIIIIIII")
+_STREAM = struct.Struct("<II")
+_SETTINGS = struct.Struct("<HHIH")
+_HELLO = struct.Struct("<HHHIIIIIIIIIH")
+_RESULT = struct.Struct("<IIIH")
+_STREAMED = struct.Struct("<IIIIIHB")
+_DETECTION = struct.Struct("<BHQ")
 _STATS = struct.Struct("<III")
 _FAULT = struct.Struct("<9I")
 _ERROR = struct.Struct("<H")
 
 INPUT_OVERHEAD = _OFFSET.size  # bytes of an INPUT payload that are not features
+AUDIO_OVERHEAD = _OFFSET.size  # bytes of an AUDIO payload that are not samples
+STREAM_OVERHEAD = _STREAM.size  # bytes of a STREAM payload that are not samples
+SAMPLE_BYTES = 2
+POSITIONS = 1 << 32  # what STREAM counts modulo
 _LARGEST_BLOCK = 254  # bytes that one COBS code can announce
 
 # Configurable Fault Status Register (ARMv7-M ARM, B3.2.15), lowest bit first: MemManage, BusFault, UsageFault.
@@ -58,6 +69,9 @@ class Type(IntEnum):
     INPUT = 0x02
     RUN = 0x03
     STATS = 0x04
+    AUDIO = 0x05
+    STREAM = 0x06
+    SETTINGS = 0x07
     ERROR = 0xE0
     FAULT = 0xF0
 
@@ -71,6 +85,7 @@ class ErrorCode(IntEnum):
     OFFSET = 4
     NO_INPUT = 5
     SESSION = 6
+    SETTINGS = 7
 
 
 class BadFrame(Exception):
@@ -105,13 +120,22 @@ class Hello:
     ram: int
     stack: int
     arena: int
+    clip_samples: int
+    """Of one clip's audio; this and the next two are 0 where the firmware has no front end and takes features only."""
+    sample_rate: int
+    hop: int
+    """Samples from frame to frame."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """Of RUN: ticks of the whole (input included), ticks of each layer, and the logits (int32)."""
+    """Of RUN: ticks of the network (its input included), ticks of each layer, and the logits (int32)."""
 
     ticks: int
+    front_end_ticks: int
+    """From samples to features; 0 when the input came as features."""
+    input_crc: int
+    """zlib's CRC-32 of the network's input; 0 where the firmware has no front end."""
     layer_ticks: tuple[int, ...]
     logits: tuple[int, ...]
 
@@ -124,6 +148,21 @@ class Stats:
     """Bytes of stack that have been in use at some time."""
     inferences: int
     dropped_frames: int
+
+
+@dataclass(frozen=True)
+class Streamed:
+    """Of STREAM: counts and ticks since the stream began, modulo 2**32."""
+
+    samples: int
+    frames: int
+    inferences: int
+    front_end_ticks: int
+    network_ticks: int
+    peak: int
+    """Largest magnitude among the samples of the request, 0..32768."""
+    detections: tuple[Detection, ...]
+    """In the samples of the request, in order."""
 
 
 @dataclass(frozen=True)
@@ -254,6 +293,23 @@ def input_payload(offset: int, features: bytes) -> bytes:
     return _OFFSET.pack(offset) + features
 
 
+def audio_payload(offset: int, samples: bytes) -> bytes:
+    """Payload of AUDIO: little-endian int16 samples of a clip, from sample `offset` on."""
+    return _OFFSET.pack(offset) + samples
+
+
+def stream_payload(position: int, samples: bytes, *, begins: bool = False) -> bytes:
+    """Payload of STREAM: little-endian int16 samples, `position` of which have gone before (modulo 2**32)."""
+    return _STREAM.pack(position, begins) + samples
+
+
+def settings_payload(settings: Settings) -> bytes:
+    """Payload of SETTINGS that puts them into force, and of its reply."""
+    count = len(settings.thresholds)
+    head = _SETTINGS.pack(settings.smoothing, settings.stride, settings.refractory, count)
+    return head + struct.pack(f"<{count}H", *settings.thresholds)
+
+
 def parse_hello(payload: bytes) -> Hello:
     """Raises BadFrame when the payload is no HELLO."""
     numbers = _unpack(_HELLO, payload)
@@ -263,13 +319,35 @@ def parse_hello(payload: bytes) -> Hello:
 
 def parse_result(payload: bytes) -> Result:
     """Raises BadFrame when the payload is no RESULT."""
-    (ticks, layers), rest = _unpack(struct.Struct("<IH"), payload), payload[6:]
+    (ticks, front_end_ticks, crc, layers), rest = _unpack(_RESULT, payload), payload[_RESULT.size :]
     body = struct.Struct(f"<{layers}IH")
     *layer_ticks, outputs = _unpack(body, rest)
     logits = struct.Struct(f"<{outputs}i")
     if len(rest) != body.size + logits.size:
         raise BadFrame(f"a result of {len(payload)} bytes with {layers} layers and {outputs} outputs")
-    return Result(ticks, tuple(layer_ticks), logits.unpack(rest[body.size :]))
+    return Result(ticks, front_end_ticks, crc, tuple(layer_ticks), logits.unpack(rest[body.size :]))
+
+
+def parse_streamed(payload: bytes) -> Streamed:
+    """Raises BadFrame when the payload is no reply to STREAM."""
+    samples, frames, inferences, front_end_ticks, network_ticks, peak, count = _unpack(_STREAMED, payload)
+    rest = payload[_STREAMED.size :]
+    if len(rest) != count * _DETECTION.size:
+        raise BadFrame(f"{count} detections in {len(rest)} bytes")
+    detections = tuple(Detection(*one) for one in _DETECTION.iter_unpack(rest))
+    return Streamed(samples, frames, inferences, front_end_ticks, network_ticks, peak, detections)
+
+
+def parse_settings(payload: bytes) -> Settings:
+    """Raises BadFrame when the payload is no reply to SETTINGS."""
+    smoothing, stride, refractory, count = _unpack(_SETTINGS, payload)
+    thresholds = struct.Struct(f"<{count}H")
+    if len(payload) != _SETTINGS.size + thresholds.size:
+        raise BadFrame(f"{count} thresholds in {len(payload)} bytes")
+    try:
+        return Settings(thresholds.unpack(payload[_SETTINGS.size :]), smoothing, stride, refractory)
+    except ValueError as error:
+        raise BadFrame(str(error)) from error
 
 
 def parse_stats(payload: bytes) -> Stats:

@@ -11,6 +11,7 @@ from pqk import boards as board_files
 from pqk.boards import Board
 
 WIDTH = 160
+Q15_ONE = 32768
 
 
 def boards() -> str:
@@ -70,6 +71,103 @@ def evaluation(result: dict[str, Any]) -> str:
             f"{result['different_logits']} clips with logits that differ from the integer reference",
             f"{cost[len(cost) // 2]:,.0f} {result['unit']} per inference (median), {cost[0]:,.0f} to {cost[-1]:,.0f}",
         ]
+    )
+
+
+def streaming(record: dict[str, Any]) -> str:
+    """What `pqk-mcu eval --stream` measured."""
+    table = Table("audio", "thresholds from validation", box=None)
+    for column in ("false rejects", "false accepts", "at most wished", "on testing's own curve", "latency", "90 %"):
+        table.add_column(column, justify="right")
+    for condition in record["conditions"]:
+        for point in condition["operating"]:
+            result = point["testing"]
+            kind = "for each word" if point["per_word"] else f"{_q15(point['thresholds'][0])} for all words"
+            table.add_row(
+                condition["name"],
+                kind,
+                _misses(result),
+                f"{result['per_hour']:.2f} /h",
+                f"{point['limit']:g} /h",
+                _share(point["on_curve"]["false_rejects"]),
+                *_latencies(result),
+            )
+        result = condition["configured"]
+        kind = f"{record['settings']['threshold']:g} (pqk.toml)"
+        row = (_misses(result), f"{result['per_hour']:.2f} /h", "-", "-", *_latencies(result))
+        table.add_row(condition["name"], kind, *row)
+    first = record["conditions"][0]
+    lines = [_text(table)]
+    testing, validation = first["testing"], first["validation"]
+    lines.append(
+        f"each: {_duration(testing['seconds'])} of testing audio with {testing['words']:,} words of the list and"
+        f" {testing['others']:,} others, {_duration(validation['seconds'])} of validation"
+    )
+    if record["device"]:
+        lines += ["", *_on_device(record["device"])]
+    return "\n".join(lines)
+
+
+def recording(record: dict[str, Any]) -> str:
+    """What a user's own recording gave."""
+    table = Table("threshold", box=None)
+    for column in ("false rejects", "false accepts", "repeated", "latency", "90 %"):
+        table.add_column(column, justify="right")
+    rows = [(f"{record['settings']['threshold']:g} (pqk.toml)", record["configured"])]
+    rows += [(f"{_q15(p['threshold'])}, best for {p['limit']:g} /h here", p) for p in record["on_curve"]]
+    for name, result in rows:
+        accepts = f"{result['per_hour']:.2f} /h ({result['false_accepts']:,})"
+        table.add_row(name, _misses(result), accepts, f"{result['repeated']:,}", *_latencies(result))
+    facts = f"{record['audio']}: {_duration(record['seconds'])}, {record['words']:,} labelled words"
+    return _text(table) + "\n" + facts
+
+
+def _on_device(device: dict[str, Any]) -> list[str]:
+    """Parity with the reference, and the cost of each hop."""
+    parity = device["parity"]
+    table = Table("hop", box=None)
+    for column in ("inferences", "front end", "network", f"{device['unit']} a second of audio"):
+        table.add_column(column, justify="right")
+    for row in device["costs"]:
+        parts = [row["front_end"], row["network"], row["front_end"] + row["network"]]
+        table.add_row(f"{row['hop_ms']} ms", f"{row['inferences']:.4g} /s", *(f"{part:,}" for part in parts))
+    compared = f"{parity['different_inferences']:,} of {parity['inferences']:,} inferences"
+    return [
+        f"{_duration(parity['seconds'])} through the device: {parity['different']:,} of {parity['detections']:,}"
+        f" detections and {compared} differ from the reference",
+        _text(table),
+    ]
+
+
+def _misses(result: dict[str, Any]) -> str:
+    return f"{_share(result['false_rejects'])} ({result['words'] - result['hits']:,} of {result['words']:,})"
+
+
+def _latencies(result: dict[str, Any]) -> tuple[str, str]:
+    median, late = (result["latency"][share] for share in ("0.5", "0.9"))
+    return _seconds(median), _seconds(late)
+
+
+def _seconds(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f} s"
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.1f} %"
+
+
+def _q15(threshold: int) -> str:
+    """A threshold as a share with the digits that tell it from 1; above 1 it is never reached."""
+    return "never" if threshold > Q15_ONE else f"{threshold / Q15_ONE:.5g}"
+
+
+def _duration(seconds: float) -> str:
+    return (
+        f"{seconds / 3600:.3g} h"
+        if seconds >= 3600
+        else f"{seconds / 60:.3g} min"
+        if seconds >= 60
+        else f"{seconds:.3g} s"
     )
 
 

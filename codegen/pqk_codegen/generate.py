@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pqk_codegen import assets, templating
+from pqk_codegen import assets
 from pqk_codegen.layout import Buffer, Planes
 from pqk_codegen.plan import Plan
 from pqk_codegen.streaming import Chunked
+from pqk_codegen.templates import template
 
 HEADERS = (
     "pqk_add_lanes.h",
@@ -51,7 +52,7 @@ def generate(
         directory: where network.h, network.c and the kernels go.
         salt: what else makes a firmware different (board, firmware sources, compiler); part of the build id.
         audio: text by name of the files that make samples into the network's input and its logits into detections,
-            see `audio_files`; None for a network that is given its input.
+            see `generate_spotter.audio_files`; None for a network that is given its input.
         chunk: what computes the windows of a stream from what is new in them; None if each is computed as a whole.
 
     The build id, 16 hexadecimal digits, is a hash of every file written and of `salt`.
@@ -84,7 +85,7 @@ def _window_files(plan: Plan, audio: bool, chunk: Chunk | None) -> dict[str, str
         "prefix": "pqk_network",
         "macro": "PQK",
     }
-    return {name: templating.render(name, context) for name in ("network.h", "network.c")}
+    return {name: template(f"{name}.j2").render(context) for name in ("network.h", "network.c")}
 
 
 def _chunk_files(chunk: Chunk) -> dict[str, str]:
@@ -97,8 +98,8 @@ def _chunk_files(chunk: Chunk) -> dict[str, str]:
         "macro": "PQK_CHUNK",
     }
     return {
-        "chunk.h": templating.render("chunk.h", context),
-        "chunk.c": templating.render("network.c", context),
+        "chunk.h": template("chunk.h.j2").render(context),
+        "chunk.c": template("network.c.j2").render(context),
     }
 
 

@@ -82,14 +82,19 @@ def features(front_end: FrontEnd, read: Read, first: int, count: int) -> Any:
 
 def infer(network: Network, front_end: FrontEnd, read: Read, *, stride: int, first: int = 0, count: int) -> Inferences:
     """Inferences `first` to `first` + `count` of a stream that is long enough for them."""
-    index = np.arange(first, first + count, dtype=np.int64)
-    last = index * stride + front_end.frames - 1
+    samples = time_stamps(front_end, stride, first, count)
     if not count:
-        return Inferences(np.zeros((0, len(network.classes)), np.int64), last)
+        return Inferences(np.zeros((0, len(network.classes)), np.int64), samples)
     frames = features(front_end, read, first * stride, (count - 1) * stride + front_end.frames)
     windows = np.lib.stride_tricks.sliding_window_view(frames, front_end.frames, axis=0)[::stride]
     inputs = windows.swapaxes(1, 2)[:, np.newaxis]
-    return Inferences(interpreter.logits(network, inputs), last * front_end.hop + frame_end(front_end, 0))
+    return Inferences(interpreter.logits(network, inputs), samples)
+
+
+def time_stamps(front_end: FrontEnd, stride: int, first: int, count: int) -> Integers:
+    """int64 [count]: samples received at each of the inferences from `first` on."""
+    last = np.arange(first, first + count, dtype=np.int64) * stride + front_end.frames - 1
+    return np.asarray(last * front_end.hop + frame_end(front_end, 0))
 
 
 def smoothed_posteriors(inferences: Inferences, scale: Scale, smoothing: int) -> Integers:

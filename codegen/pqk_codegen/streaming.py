@@ -31,7 +31,7 @@ class Chunked:
     """Its input are some consecutive frames of each window."""
     hop: int
     phases: int
-    """Runs take turns with so many states: run i has that of phase i % phases."""
+    """Runs take turns with so many states: run i has that of phase i % phases, whichever comes first."""
     first_frame: int
     """Of the window: the first one that a run reads."""
     warm_up: int

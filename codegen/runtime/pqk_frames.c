@@ -5,14 +5,16 @@
 #include "network.h"
 #include "pqk_front_end.h"
 
-#if PQK_HOP > PQK_WINDOW || PQK_HOP % 2
-#error "a hop is even, so that every window begins at a word, and no longer than a window"
+#if PQK_HOP > PQK_WINDOW
+#error "windows leave gaps"
 #endif
 
 /* Windows lie in one piece: samples are appended, and what later windows need moves to the start
  * only when the buffer is full, after every (PQK_SPARE_HOPS + 1)th frame. A spare hop costs its
- * samples in RAM. */
-#ifndef PQK_SPARE_HOPS
+ * samples in RAM. A window begins at a word, so odd hops move after every frame. */
+#if PQK_HOP % 2
+#define PQK_SPARE_HOPS 0u
+#elif !defined(PQK_SPARE_HOPS)
 #define PQK_SPARE_HOPS 1u
 #endif
 #define CAPACITY (PQK_WINDOW + PQK_SPARE_HOPS * PQK_HOP)
@@ -23,7 +25,7 @@ static int16_t samples[CAPACITY] __attribute__((aligned(4)));
 static uint32_t start = 0;    /* of the window that is next to be complete */
 static uint32_t end = BEFORE; /* where the next sample goes */
 
-static uint8_t ring[RING_BYTES];
+static uint8_t frames[RING_BYTES];
 static uint32_t oldest; /* byte where the oldest frame lies, and the next one will */
 
 #if PQK_ARENA_BYTES >= 4 * PQK_FRONT_END_SCRATCH
@@ -33,7 +35,7 @@ static uint32_t *scratch(void) {
 }
 #else
 static uint32_t *scratch(void) {
-    static uint32_t words[PQK_FRONT_END_SCRATCH];
+    static uint32_t words[PQK_FRONT_END_SCRATCH] __attribute__((aligned(8)));
     return words;
 }
 #endif
@@ -46,7 +48,7 @@ void pqk_frames_reset(void) {
 }
 
 static void compute_frame(void) {
-    pqk_front_end_frame(&pqk_front_end_tables, samples + start, ring + oldest, scratch());
+    pqk_front_end_frame(&pqk_front_end_tables, samples + start, frames + oldest, scratch());
     oldest += PQK_FRAME_FEATURES;
     if (oldest == RING_BYTES) {
         oldest = 0;
@@ -76,8 +78,16 @@ uint32_t pqk_frames_take(const int16_t *from, uint32_t count, int *complete) {
 }
 
 void pqk_frames_read(pqk_window_reader read) {
-    read(0, ring + oldest, RING_BYTES - oldest);
-    if (oldest) {
-        read(RING_BYTES - oldest, ring, oldest);
+    pqk_frames_read_some(0, PQK_FRAMES, read);
+}
+
+void pqk_frames_read_some(uint32_t first, uint32_t count, pqk_window_reader read) {
+    uint32_t at = oldest + first * PQK_FRAME_FEATURES;
+    at -= at < RING_BYTES ? 0 : RING_BYTES;
+    const uint32_t bytes = count * PQK_FRAME_FEATURES;
+    const uint32_t before_end = bytes < RING_BYTES - at ? bytes : RING_BYTES - at;
+    read(0, frames + at, before_end);
+    if (before_end < bytes) {
+        read(before_end, frames, bytes - before_end);
     }
 }

@@ -48,7 +48,8 @@ void pqk_get_settings(pqk_settings *settings);
  * so far (smoothing begins anew) but no frames. */
 int pqk_set_settings(const pqk_settings *settings);
 
-void pqk_get_counters(pqk_counters *counters);
+/* Always the same place, whose values change with every call of pqk_push. */
+const pqk_counters *pqk_get_counters(void);
 
 /* `ticks` counts up, modulo 2^32; 0, the default, for no clock. */
 void pqk_set_clock(uint32_t (*ticks)(void));
@@ -64,7 +65,9 @@ void pqk_clip_end(void);
 void pqk_window_input(void);
 
 /* Runs the network on the last PQK_FRAMES frames and returns its PQK_OUTPUTS logits, which are
- * valid until the next frame. What every inference of a stream does. */
+ * valid until the next frame. What every inference of a stream does, unless chunk.h is there: then
+ * those at a multiple of PQK_CHUNK_HOP frames after the first compute only what is new, with the
+ * same logits. */
 const int32_t *pqk_window_logits(void);
 
 #endif

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from pqk.project import Project
-from pqk.report import counts, kernels
+from pqk.report import counts, kernels, streaming
 from pqk.report.measured import measured
 from pqk.report.records import Record
 
@@ -47,12 +47,14 @@ def assemble(
     build: Mapping[str, Any],
     evaluation: Mapping[str, Any],
     data: Mapping[str, Any],
+    stream: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The content of report.json from the records of training, build, evaluation and data.
 
     `data` is {"source": text, "split": text, "clips": usable clips in that split of the data set (`eval --limit`
     sends fewer), "skipped": [{"path": text, "reason": text}], "notes": [text]}. Bytes, shares in 0..1 and
-    the unit of the board's timer throughout; `seconds` is only ever the host's training time.
+    the unit of the board's timer throughout; `seconds` of training are the host's. `stream` is what `eval --stream`
+    left, if it was run.
 
     Raises PqkError naming the command to run when a record is missing, incomplete or of another build.
     """
@@ -84,6 +86,9 @@ def assemble(
         "history": _history(trained.table("history")),
         "training": _training(trained),
     }
+    heard = streaming.section(stream or {}, built.text("id"))
+    if heard is not None:
+        report["stream"] = heard
     return {**report, "measured": measured(report)}
 
 

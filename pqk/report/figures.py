@@ -205,6 +205,84 @@ def _sparsity(axes: "Axes", epochs: list[dict[str, Any]], size: float) -> None:
     )
 
 
+CURVES = (BLUE, ORANGE, GREY)
+"""Of the conditions, in their order."""
+_FEW = (0, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+
+
+def trade_off(conditions: Sequence[dict[str, Any]], *, wide: bool) -> str:
+    """False rejects over false accepts per hour, a curve for each condition; dots where validation's thresholds lie.
+
+    The axis below is even up to one an hour and logarithmic from there, so that none at all has a place on it.
+    """
+    width, height = (820.0, 380.0) if wide else (350.0, 340.0)
+    left, right, small = (50.0, 92.0, 12.0) if wide else (42.0, 58.0, 10.5)
+    most = max(1.0, *(point["per_hour"] for condition in conditions for point in condition["curve"]))
+
+    def paint(figure: "Figure") -> None:
+        axes = _axes(figure, left, 30, width - left - right, height - 84)
+        axes.set_xscale("symlog", linthresh=1, linscale=0.6)
+        axes.set_xlim(-0.04, most)
+        axes.set_ylim(0, 100)
+        ends = [_trade_off_curve(axes, one, colour) for one, colour in zip(conditions, CURVES, strict=False)]
+        _quiet(axes, small)
+        ticks = [tick for tick in _FEW if tick <= most and (wide or tick in (0, 1, 10, 100, 1000))]
+        axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+        axes.set_xticks([], minor=True)
+        axes.set_xlabel("false accepts per hour", color=MUTED, size=small)
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0f}{THIN}%")
+        axes.text(0, 1, "false rejects", transform=axes.transAxes + _shift(-left, 9), color=INK, size=small)
+        _apart(axes, [(end, visible(one["name"]), colour) for end, one, colour in ends], 16 / (height - 84), small + 1)
+
+    text = "; ".join(
+        f"{visible(condition['name'])}: "
+        + ", ".join(
+            f"{percent(point['testing']['false_rejects'])} rejected at {point['testing']['per_hour']:.2f} per hour"
+            for point in condition["operating"]
+        )
+        for condition in conditions
+    )
+    variant = f"trade-off-{'wide' if wide else 'narrow'}"
+    return draw(paint, width, height, name=variant, title="False rejects against false accepts", text=f"{text}.")
+
+
+def _trade_off_curve(axes: "Axes", condition: dict[str, Any], colour: str) -> tuple[float, dict[str, Any], str]:
+    """Draw a condition; return where its curve ends on the right."""
+    points = sorted((point["per_hour"], -100 * point["false_rejects"]) for point in condition["curve"])
+    x, y = [point[0] for point in points], [-point[1] for point in points]
+    axes.plot(x, y, color=colour, linewidth=2, drawstyle="steps-post", solid_capstyle="round")
+    chosen = [point["testing"] for point in condition["operating"]]
+    axes.plot(
+        [point["per_hour"] for point in chosen],
+        [100 * point["false_rejects"] for point in chosen],
+        "o",
+        color=colour,
+        markersize=7,
+        markeredgecolor="#ffffff",
+        clip_on=False,
+        zorder=3,
+    )
+    return y[-1], condition, colour
+
+
+def _apart(axes: "Axes", labels: Sequence[tuple[float, str, str]], least: float, size: float) -> None:
+    """Names at the right ends of curves, at least `least` of the axes' height from each other."""
+    place = -1.0
+    for value, name, colour in sorted(labels):
+        place = max(value / 100, place + least)
+        axes.annotate(
+            name,
+            (1, place),
+            xycoords="axes fraction",
+            xytext=(9, 0),
+            textcoords="offset points",
+            va="center",
+            color=colour,
+            annotation_clip=False,
+            size=size,
+        )
+
+
 @dataclass(frozen=True)
 class Part:
     """A part of a memory: `size` in bytes, drawn in `colour`."""

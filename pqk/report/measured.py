@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from pqk.report import streaming
+
 
 def measured(report: dict[str, Any]) -> list[dict[str, str]]:
     """One entry {figure, key, how} per kind of figure in `report` (all of report.json but this list).
@@ -9,6 +11,7 @@ def measured(report: dict[str, Any]) -> list[dict[str, str]]:
     `key` is where the figure stands in report.json.
     """
     entries = [*_accuracies(report), *_costs(report), *_kernels(report), *_memory(), _training()]
+    entries += streaming.measured(report.get("stream"))
     return [{"figure": figure, "key": key, "how": how} for figure, key, how in entries]
 
 

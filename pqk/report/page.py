@@ -38,6 +38,8 @@ def render(report: dict[str, Any]) -> str:
         "duration": text.duration,
         "times": text.times,
         "visible": text.visible,
+        "seconds": text.seconds,
+        "threshold": text.threshold,
     }
     pictures = {name: Markup(picture) for name, picture in _pictures(report).items()}
     style = Markup((HERE / "page.css").read_text(encoding="utf-8"))
@@ -52,6 +54,7 @@ def render(report: dict[str, Any]) -> str:
         "gain": _gain(report),
         "memories": _memories(report),
         "epochs": _epochs(report),
+        "stream": _stream(report["stream"]) if "stream" in report else None,
     }
     return environment.get_template("page.html.j2").render(report=report, style=style, pictures=pictures, **view)
 
@@ -60,6 +63,8 @@ def _pictures(report: dict[str, Any]) -> dict[str, str]:
     pictures = {"confusion": figures.confusion(report["project"]["classes"], report["confusion"])}
     for wide in (True, False):
         suffix = "wide" if wide else "narrow"
+        if "stream" in report:
+            pictures[f"trade_off_{suffix}"] = figures.trade_off(report["stream"]["conditions"], wide=wide)
         pictures[f"training_{suffix}"] = figures.training(report["history"], wide=wide)
         for name, parts in _parts(report).items():
             board = report["memory"]["board"][name.lower()]
@@ -182,6 +187,48 @@ def _layers(report: dict[str, Any]) -> dict[str, Any]:
 def _how_plain_is_known(layers: list[dict[str, Any]]) -> str:
     flags = {layer["plain"]["measured"] for layer in layers if layer["plain"]}
     return "partly measured" if len(flags) == 2 else "measured" if True in flags else "estimated"
+
+
+def _stream(stream: dict[str, Any]) -> dict[str, Any]:
+    """Rows of the tables on continuous audio, and sentences."""
+    rows = [
+        {"name": condition["name"], "point": point, "testing": point["testing"]}
+        for condition in stream["conditions"]
+        for point in condition["operating"]
+    ]
+    testing = stream["conditions"][0]["testing"]
+    settings = stream["settings"]
+    return {
+        "rows": rows,
+        "audio": (
+            f"{text.duration(testing['seconds'])} each with {text.count(testing['words'])} words of the list and "
+            f"{text.count(testing['others'])} others"
+        ),
+        "settings": (
+            f"An inference every {settings['hop_ms']:g} ms, posteriors averaged over {settings['smoothing_ms']:g} ms, "
+            f"{settings['refractory_ms']:g} ms of rest after a detection"
+        ),
+        "parity": _stream_parity(stream["device"]["parity"]) if stream["device"] else None,
+        "costs": stream["device"]["costs"] if stream["device"] else [],
+        "unit": stream["device"]["unit"] if stream["device"] else "",
+    }
+
+
+def _stream_parity(parity: dict[str, Any]) -> dict[str, Any]:
+    length = text.duration(parity["seconds"])
+    good = not (parity["different"] or parity["different_inferences"])
+    if good:
+        line = (
+            f"{length} of this audio went through the device: all {text.count(parity['detections'])} detections, and "
+            f"{text.count(parity['inferences'])} posteriors one by one, are exactly the integer reference's."
+        )
+    else:
+        line = (
+            f"In {length} of this audio {text.count(parity['different'])} detections, and "
+            f"{text.count(parity['different_inferences'])} of {text.count(parity['inferences'])} posteriors, differ "
+            "from the integer reference's: the firmware does not decide as it was measured."
+        )
+    return {"good": good, "line": line}
 
 
 def _parts(report: dict[str, Any]) -> dict[str, list[figures.Part]]:

@@ -5,6 +5,7 @@ import unicodedata
 
 THIN = "\u202f"  # narrow no-break space: keeps a number and its unit on one line
 MINUTE = 60
+Q15_ONE = 32768
 
 
 def percent(share: float) -> str:
@@ -52,6 +53,20 @@ def duration(seconds: float) -> str:
     if minutes < 100:
         return f"{minutes}{THIN}min"
     return f"{minutes // MINUTE}{THIN}h {minutes % MINUTE}{THIN}min"
+
+
+def seconds(value: float | None) -> str:
+    """0.3149 -> "0.31 s"; a dash where there is none."""
+    return "–" if value is None else f"{value:.2f}{THIN}s".replace("-", "−")
+
+
+def threshold(value: int) -> str:
+    """A threshold in 1/32768 as "0.85", with as many digits as tell it from 1; "never" above 1."""
+    if value > Q15_ONE:
+        return "never"
+    share = value / Q15_ONE
+    digits = 2 if value == Q15_ONE else max(2, math.ceil(-math.log10(1 - share)))
+    return f"{share:.{digits}f}"
 
 
 def visible(label: str) -> str:

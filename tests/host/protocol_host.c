@@ -1,4 +1,5 @@
-/* Runs the firmware's protocol on the host: bytes from stdin go in, replies go to stdout. */
+/* Runs the firmware's protocol on the host: bytes from stdin go in, replies go to stdout. The
+ * network is a double, unless there is audio for a generated one. */
 #include <stdio.h>
 
 #include "cpu.h"
@@ -7,9 +8,16 @@
 #include "protocol.h"
 #include "usage.h"
 
+static uint32_t clock_ticks;
+
+#if PQK_AUDIO
+
+#include "audio.h"
+
+#else
+
 static uint8_t input[PQK_INPUT_BYTES];
 static int32_t logits[PQK_OUTPUTS];
-static uint32_t clock_ticks;
 
 void pqk_network_begin_input(void) {
     for (uint32_t i = 0; i < PQK_INPUT_BYTES; i++) {
@@ -39,6 +47,11 @@ const int32_t *pqk_network_logits(void) {
     return logits;
 }
 
+static void pqk_audio_init(void) {
+}
+
+#endif
+
 pqk_memory_usage pqk_usage(void) {
     pqk_memory_usage usage = {.flash = 1, .ram = 2, .stack = 3, .stack_high_water = 4};
     return usage;
@@ -62,6 +75,7 @@ void pqk_uart_write(const uint8_t *bytes, uint32_t count) {
 
 int main(int argc, char **argv) {
     (void)argv;
+    pqk_audio_init();
     for (int byte = getchar(); byte != EOF; byte = getchar()) {
         pqk_protocol_receive((uint8_t)byte);
     }

@@ -17,6 +17,7 @@ from pqk.protocol import REPLY, ErrorCode, Frame, FrameReader, Type, encode
 INPUT_BYTES = 4040
 PAYLOAD = 1024  # less than a clip, so that a clip takes several frames
 OUTPUTS, LAYERS = 3, 3
+SOURCES = ("protocol", "payload", "cobs", "crc16", "infer")
 
 
 @pytest.fixture(scope="module")
@@ -25,9 +26,12 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     firmware = assets.directory("firmware")
     uart = dataclasses.replace(BOARD.uart, largest_payload=PAYLOAD)
     render(dataclasses.replace(BOARD, uart=uart), out)
-    sources = [firmware / f"{name}.c" for name in ("protocol", "cobs", "crc16", "infer")]
-    sources.append(Path(__file__).with_name("protocol_host.c"))
-    include = [f"-I{folder}" for folder in (firmware, NETWORK, out)]
+    return compiled(out, NETWORK, [firmware / f"{name}.c" for name in SOURCES])
+
+
+def compiled(out: Path, network: Path, sources: list[Path]) -> Path:
+    include = [f"-I{folder}" for folder in (assets.directory("firmware"), network, out)]
+    sources = [*sources, Path(__file__).with_name("protocol_host.c")]
     argv = ["gcc", *STRICT, *SANITIZED, *include, *map(str, sources), "-o", str(out / "program")]
     subprocess.run(argv, check=True)
     return out / "program"
@@ -70,7 +74,10 @@ def test_a_clip(program: Path) -> None:
     assert (hello.input_bytes, hello.outputs, hello.layers) == (INPUT_BYTES, OUTPUTS, LAYERS)
     assert (hello.largest_payload, hello.timer_hz) == (PAYLOAD, 25_000_000)
     assert (hello.flash, hello.ram, hello.stack, hello.arena) == (1, 2, 3, 4040)
-    assert protocol.parse_result(replies[-2].payload) == protocol.Result(60, (10, 20, 30), (sum(clip), -sum(clip), 1))
+    assert (hello.clip_samples, hello.sample_rate, hello.hop) == (0, 0, 0)
+    assert protocol.parse_result(replies[-2].payload) == protocol.Result(
+        60, 0, 0, (10, 20, 30), (sum(clip), -sum(clip), 1)
+    )
     assert protocol.parse_stats(replies[-1].payload) == protocol.Stats(4, 1, 0)
 
 
@@ -107,7 +114,10 @@ def test_hello_frees_the_next_number_and_forgets_the_last_reply(program: Path) -
         (Frame(Type.INPUT, 1, protocol.input_payload(5, b"x")), ErrorCode.OFFSET),
         (Frame(Type.INPUT, 1, protocol.input_payload(2**32 - 1, b"xy")), ErrorCode.OFFSET),
         (Frame(Type.INPUT, 1, protocol.input_payload(INPUT_BYTES, b"x")), ErrorCode.OFFSET),
-        (Frame(Type.STATS, 1, version=2), ErrorCode.VERSION),
+        (Frame(Type.STATS, 1, version=1), ErrorCode.VERSION),
+        (Frame(Type.AUDIO, 1, protocol.audio_payload(0, b"xy")), ErrorCode.TYPE),
+        (Frame(Type.STREAM, 1, protocol.stream_payload(0, b"", begins=True)), ErrorCode.TYPE),
+        (Frame(Type.SETTINGS, 1), ErrorCode.TYPE),
     ],
 )
 def test_refusals(program: Path, frame: Frame, code: ErrorCode) -> None:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from pqk_codegen import spotter as reference
 from pqk_codegen.decision import MOST_SMOOTHING, NEVER, Settings, scale_of
 from pqk_codegen.errors import IrError
-from pqk_codegen.generate_spotter import generate_spotter
+from pqk_codegen.frontend import FrontEnd, FrontEndSpec
+from pqk_codegen.generate_spotter import audio_files, generate_spotter
 from pqk_codegen.ir import Network
 from support import seeds, spotting
 from support.spotting import (
@@ -53,7 +54,8 @@ class Built:
 def build(front_end: StandIn, rng: np.random.Generator, folder: Path) -> Built:
     network = spotting.random_network(rng, front_end)
     chosen = spotting.random_settings(rng, front_end)
-    return Built(spotting.build(network, front_end, chosen, folder), network, front_end, chosen)
+    files = generate_spotter(spotting.spec(chosen), network) | front_end.files()
+    return Built(spotting.build(network, files, folder), network, front_end, chosen)
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +73,7 @@ def audio(rng: np.random.Generator, count: int) -> np.ndarray:
 
 @pytest.mark.parametrize(
     ("window", "hop", "center"),
-    [(24, 10, True), (25, 10, False), (16, 16, False), (17, 16, True), (40, 2, True), (3, 2, False)],
+    [(24, 10, True), (25, 10, False), (16, 16, False), (17, 15, True), (40, 2, True), (3, 2, False)],
 )
 def test_a_stream_equals_the_model_and_the_reference(window: int, hop: int, center: bool, tmp_path: Path) -> None:
     rng = seeds.fresh("stream")
@@ -330,7 +332,101 @@ def test_too_many_outputs(built: Built) -> None:
         generate_spotter(spec, network)
 
 
-def test_an_odd_hop_does_not_compile(tmp_path: Path) -> None:
-    rng = seeds.fresh("odd")
+def test_windows_with_gaps_do_not_compile(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    rng = seeds.fresh("gaps")
     with pytest.raises(subprocess.CalledProcessError):
-        build(StandIn(24, 9, 6, 5, True), rng, tmp_path)
+        build(StandIn(24, 26, 6, 5, True), rng, tmp_path)
+    assert "windows leave gaps" in capfd.readouterr().err
+
+
+# ---- with a front end ----
+
+SPECS = {
+    "log-mel": FrontEndSpec(samples=2400),
+    "mfcc": FrontEndSpec(kind="mfcc", window=640, hop=320, bands=40, coefficients=10, center=False, samples=4000),
+}
+
+
+@dataclass(frozen=True)
+class Listening:
+    program: Path
+    network: Network
+    front_end: FrontEnd
+    settings: Settings
+
+    def expected(self, samples: np.ndarray) -> list[tuple[int, int, int]]:
+        count = reference.inferences_in(self.front_end, len(samples), self.settings.stride)
+        read = reference.reader(samples)
+        inferences = reference.infer(self.network, self.front_end, read, stride=self.settings.stride, count=count)
+        scale = scale_of(self.network.tensors[self.network.output].scale)
+        found = reference.decide(inferences, scale, KEYWORDS, self.settings)
+        return [(one.word, one.score, one.samples) for one in found]
+
+
+def listening(spec: FrontEndSpec, folder: Path) -> Listening:
+    rng, front_end = seeds.fresh("listening"), FrontEnd(spec)
+    network = spotting.random_network(
+        rng, front_end, inputs=front_end.features(spotting.recordings(rng, 100, spec.samples))
+    )
+    chosen = Settings((4000,) * len(CLASSES), 2, 3, 2 * spec.hop)
+    files = audio_files(spec, spotting.spec(chosen), network)
+    return Listening(spotting.build(network, files, folder), network, front_end, chosen)
+
+
+@pytest.fixture(scope="module", params=list(SPECS))
+def heard(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Listening:
+    return listening(SPECS[request.param], tmp_path_factory.mktemp(request.param))
+
+
+def detections_of(listening: Listening, pieces: list[np.ndarray]) -> list[tuple[int, ...]]:
+    return detected(say(listening.program, INIT, *(push(piece) + POLL for piece in pieces)))
+
+
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), most=st.sampled_from([1, 100, 1200]))
+def test_audio_in_any_chunks(heard: Listening, seed: int, most: int) -> None:
+    rng = np.random.default_rng(seed)
+    samples = spotting.recordings(rng, int(rng.integers(1, 6)), heard.front_end.spec.samples).ravel()
+    assert detections_of(heard, cut(rng, samples, most)) == heard.expected(samples)
+
+
+def test_something_is_detected(heard: Listening) -> None:
+    rng = seeds.fresh("something")
+    samples = spotting.recordings(rng, 40, heard.front_end.spec.samples // 2).ravel()
+    found = detections_of(heard, cut(rng, samples, 1200))
+    assert found == heard.expected(samples)
+    assert len({word for word, _, _ in found}) > 1
+
+
+@pytest.mark.parametrize("kind", ["silence", "clipping", "offset", "full scale", "lowest", "square"])
+def test_extreme_audio(heard: Listening, kind: str) -> None:
+    rng = seeds.fresh("extreme")
+    times = np.arange(3 * heard.front_end.spec.samples)
+    wave = {
+        "silence": 0 * times,
+        "clipping": 200_000 * np.sin(times / 7),
+        "offset": 20_000 + 3000 * np.sin(times / 9),
+        "full scale": 32767 * np.sin(times / 3),
+        "lowest": -32768 + 0 * times,
+        "square": np.where(times // 8 % 2, 32767, -32768),
+    }[kind]
+    samples = np.clip(wave, -32768, 32767).astype(np.int16)
+    assert detections_of(heard, cut(rng, samples, 1200)) == heard.expected(samples)
+
+
+def test_clips_of_audio(heard: Listening) -> None:
+    rng = seeds.fresh("clips")
+    clips = spotting.recordings(rng, 4, heard.front_end.spec.samples)
+    commands = [CLIP_BEGIN + b"".join(map(push, cut(rng, clip, 700))) + CLIP_END + WINDOW for clip in clips]
+    windows = say(heard.program, INIT, *commands)[::2]
+    assert [words[1] for words in windows] == [encoded.tobytes().hex() for encoded in heard.front_end.features(clips)]
+
+
+def test_a_front_end_of_another_shape_is_refused(built: Built) -> None:
+    spec = spotting.spec(built.settings)
+    with pytest.raises(IrError, match="the front end makes"):
+        audio_files(SPECS["log-mel"], spec, built.network)
+    gaps = FrontEndSpec(window=480, hop=481, samples=481 * 3)
+    network = spotting.random_network(seeds.fresh("gaps"), FrontEnd(gaps))
+    with pytest.raises(IrError, match="longer than the window"):
+        audio_files(gaps, spec, network)

@@ -195,3 +195,74 @@ def _data(clips: int) -> dict[str, Any]:
         "skipped": [{"path": "go/0a2b400e_nohash_3.wav", "reason": "not audio: file is empty"}],
         "notes": ["36 clips shorter than one second were padded with silence at the end."],
     }
+
+
+def stream_record(seed: int, build_id: str = "5f0c2a9be81d4437", device: bool = True) -> dict[str, Any]:
+    """As `pqk-mcu eval --stream` leaves it."""
+    chance = random.Random(seed)
+    return {
+        "schema": 1,
+        "build_id": build_id,
+        "settings": {"hop_ms": 100, "smoothing_ms": 300, "threshold": 0.8, "refractory_ms": 1000},
+        "keywords": list(WORDS),
+        "tolerance_s": 0.75,
+        "seed": 0,
+        "conditions": [_condition(chance, "clean", None, 0.05), _condition(chance, "10 dB", 10.0, 0.3)],
+        "device": _stream_device() if device else None,
+    }
+
+
+def _condition(chance: random.Random, name: str, snr: float | None, rejects: float) -> dict[str, Any]:
+    noise = 0.0 if snr is None else 40.0
+    curve = [
+        {"threshold": 2000 * step, "false_rejects": rejects + (1 - rejects) * (step / 17) ** 4, "per_hour": accepts}
+        for step, accepts in zip(range(1, 18), [200.0 * 0.6**step for step in range(16)] + [0.0], strict=True)
+    ]
+    return {
+        "name": name,
+        "snr_db": snr,
+        "validation": {"seconds": 1800.0, "words": 260, "others": 250, "noise_seconds": noise},
+        "testing": {"seconds": 3600.0, "words": 520, "others": 508, "noise_seconds": noise},
+        "operating": [
+            {
+                "limit": limit,
+                "per_word": limit == 1.0,
+                "thresholds": [30_000 + 300 * index * (limit == 1.0) for index in range(len(WORDS))],
+                **{key: _scored(chance, rejects) for key in ("validation", "testing", "on_curve")},
+            }
+            for limit in (1.0, 0.5)
+        ],
+        "configured": _scored(chance, rejects),
+        "curve": curve,
+    }
+
+
+def _scored(chance: random.Random, rejects: float) -> dict[str, Any]:
+    missed, accepts = round(520 * rejects) + chance.randrange(20), chance.randrange(4)
+    return {
+        "false_rejects": missed / 520,
+        "words": 520,
+        "hits": 520 - missed,
+        "false_accepts": accepts,
+        "per_hour": float(accepts),
+        "repeated": chance.randrange(9),
+        "latency": {share: 0.1 + float(share) / 3 for share in ("0.05", "0.25", "0.5", "0.75", "0.9", "0.95")},
+    }
+
+
+def _stream_device() -> dict[str, Any]:
+    hops = ((10, 100), (20, 50), (50, 20), (100, 10), (250, 4))
+    return {
+        "unit": "emulated instructions",
+        "parity": {
+            "seconds": 120.0,
+            "detections": 17,
+            "different": 0,
+            "inferences": 291,
+            "different_inferences": 0,
+        },
+        "costs": [
+            {"hop_ms": hop, "inferences": float(count), "front_end": 1_400_000, "network": 1_234_567 * count}
+            for hop, count in hops
+        ],
+    }

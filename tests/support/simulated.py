@@ -1,5 +1,6 @@
 """A device in Python behind a line that loses, doubles and damages what it carries."""
 
+import binascii
 import hashlib
 import struct
 from collections.abc import Callable, Iterable
@@ -7,6 +8,10 @@ from collections.abc import Callable, Iterable
 from pqk.protocol import REPLY, VERSION, Frame, FrameReader, Type, encode
 
 OUTPUTS, LAYERS, INPUT_BYTES, PAYLOAD = 3, 2, 150, 64
+CLIP_SAMPLES, RATE, HOP = 201, 16_000, 10
+DEFAULTS = struct.pack("<HHIH3H", 3, 10, 16000, OUTPUTS, 100, 200, 65535)
+WRAPPED = 2**32 - 50
+"""What the ticks of a stream begin with, so that they wrap."""
 
 
 def answer(features: bytes) -> tuple[int, ...]:
@@ -29,17 +34,25 @@ class Clock:
 
 
 class SimulatedDevice:
-    """The device's half of the protocol, written from firmware/protocol.h. `runs` counts inferences."""
+    """The device's half of the protocol, written from firmware/protocol.h. `runs` counts inferences.
 
-    def __init__(self, build_id: str = "cafe", board: str = "toy") -> None:
-        self.build_id, self.board = build_id, board
+    Its front end makes samples into their bytes, and it detects output 1 at every sample of the value 1234.
+    """
+
+    def __init__(self, build_id: str = "cafe", board: str = "toy", audio: bool = True) -> None:
+        self.build_id, self.board, self.audio = build_id, board, audio
         self.reader = FrameReader()
         self.runs: list[bytes] = []
         self.requests: list[Frame] = []
         self.reset()
 
     def reset(self) -> None:
-        self.session, self.last, self.kept, self.input = False, 0, b"", b""
+        self.session, self.last, self.kept = False, 0, b""
+        self.settings = DEFAULTS
+        self._forget()
+
+    def _forget(self) -> None:
+        self.input, self.clip, self.stream = b"", b"", None
 
     def receive(self, data: bytes) -> bytes:
         return b"".join(b"\0" + self._respond(frame) for frame in self.reader.feed(data))
@@ -47,9 +60,13 @@ class SimulatedDevice:
     def _respond(self, frame: Frame) -> bytes:
         self.requests.append(frame)
         if frame.type == Type.HELLO:
-            self.session, self.kept, self.input = True, b"", b""
-            numbers = (self.last + 1) % 65536, OUTPUTS, LAYERS, PAYLOAD, INPUT_BYTES, 1000, 10, 20, 30, 40
-            payload = struct.pack("<HHHIIIIIII", *numbers) + text(self.board) + text(self.build_id) + text("toy timer")
+            self.session, self.kept = True, b""
+            self._forget()
+            audio = (CLIP_SAMPLES, RATE, HOP) if self.audio else (0, 0, 0)
+            numbers = (self.last + 1) % 65536, OUTPUTS, LAYERS, PAYLOAD, INPUT_BYTES, 1000, 10, 20, 30, 40, *audio
+            payload = (
+                struct.pack("<HHHIIIIIIIIIH", *numbers) + text(self.board) + text(self.build_id) + text("toy timer")
+            )
             return self._reply(frame, frame.type | REPLY, payload)
         if not self.session:
             return self._error(frame, 6, "HELLO first")
@@ -58,23 +75,66 @@ class SimulatedDevice:
         return self.kept
 
     def _carry_out(self, frame: Frame) -> bytes:
+        assert len(frame.payload) <= PAYLOAD
         if frame.type == Type.INPUT:
-            (offset,) = struct.unpack_from("<I", frame.payload)
-            assert len(frame.payload) <= PAYLOAD
-            if offset not in (0, len(self.input)):
-                return self._error(frame, 4, "out of order")
-            self.input = self.input[:offset] + frame.payload[4:]
-            return self._reply(frame, frame.type | REPLY, b"")
+            return self._take_input(frame)
         if frame.type == Type.RUN:
-            if len(self.input) != INPUT_BYTES:
-                return self._error(frame, 5, "no input")
-            self.runs.append(self.input)
-            result = struct.pack("<IHIIH3i", 70, LAYERS, 30, 40, OUTPUTS, *answer(self.input))
-            self.input = b""
-            return self._reply(frame, frame.type | REPLY, result)
+            return self._run(frame)
         if frame.type == Type.STATS:
             return self._reply(frame, frame.type | REPLY, struct.pack("<III", 512, len(self.runs), 0))
+        if frame.type == Type.AUDIO and self.audio:
+            return self._take_clip(frame)
+        if frame.type == Type.STREAM and self.audio:
+            return self._take_stream(frame)
+        if frame.type == Type.SETTINGS and self.audio:
+            if frame.payload and not frame.payload[0]:
+                return self._error(frame, 7, "out of range")
+            self.settings = frame.payload or self.settings
+            return self._reply(frame, frame.type | REPLY, self.settings)
         return self._error(frame, 2, "unknown request")
+
+    def _take_input(self, frame: Frame) -> bytes:
+        (offset,) = struct.unpack_from("<I", frame.payload)
+        if offset not in (0, len(self.input)):
+            return self._error(frame, 4, "out of order")
+        self.clip, self.stream = b"", None
+        self.input = self.input[:offset] + frame.payload[4:]
+        return self._reply(frame, frame.type | REPLY, b"")
+
+    def _take_clip(self, frame: Frame) -> bytes:
+        (offset,) = struct.unpack_from("<I", frame.payload)
+        if offset not in (0, len(self.clip) // 2):
+            return self._error(frame, 4, "out of order")
+        self.input, self.stream = b"", None
+        self.clip = self.clip[: 2 * offset] + frame.payload[4:]
+        return self._reply(frame, frame.type | REPLY, b"")
+
+    def _take_stream(self, frame: Frame) -> bytes:
+        position, begins = struct.unpack_from("<II", frame.payload)
+        if begins:
+            self._forget()
+            self.stream = []
+        if self.stream is None or position != len(self.stream):
+            return self._error(frame, 4, "out of order")
+        start = len(self.stream)
+        new = [value for (value,) in struct.iter_unpack("<h", frame.payload[8:])]
+        self.stream += new
+        found = [start + index + 1 for index, value in enumerate(new) if value == 1234]
+        have = len(self.stream)
+        ticks = (WRAPPED + 3 * have) % 2**32, (WRAPPED + have // 2) % 2**32
+        head = struct.pack("<IIIIIHB", have, have // HOP, have // 20, *ticks, max(map(abs, new), default=0), len(found))
+        detections = b"".join(struct.pack("<BHQ", 1, 30000, stamp) for stamp in found)
+        return self._reply(frame, frame.type | REPLY, head + detections)
+
+    def _run(self, frame: Frame) -> bytes:
+        if len(self.input) != INPUT_BYTES and len(self.clip) != 2 * CLIP_SAMPLES:
+            return self._error(frame, 5, "no input")
+        ticks = 500 if self.clip else 0
+        features = self.clip or self.input
+        self.runs.append(features)
+        head = struct.pack("<IIIHII", 70, ticks, binascii.crc32(features), LAYERS, 30, 40)
+        self._forget()
+        return self._reply(frame, frame.type | REPLY, head + struct.pack("<H3i", OUTPUTS, *answer(features)))
 
     def _error(self, frame: Frame, code: int, message: str) -> bytes:
         return self._reply(frame, Type.ERROR, struct.pack("<H", code) + text(message))

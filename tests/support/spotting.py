@@ -5,18 +5,20 @@
 
 import struct
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from pqk_codegen import interpreter
 from pqk_codegen.decision import MOST_SMOOTHING, Settings
-from pqk_codegen.generate import generate
-from pqk_codegen.generate_spotter import SpotterSpec, generate_spotter
-from pqk_codegen.ir import Network
+from pqk_codegen.frontend import FrontEnd
+from pqk_codegen.generate import Chunk, generate
+from pqk_codegen.generate_spotter import SpotterSpec
+from pqk_codegen.ir import DTYPE_RANGES, Network
 from pqk_codegen.ops import FullyConnected
 from pqk_codegen.plan import plan
+from pqk_codegen.streaming import chunked
 
 from support import networks
 from support.host import SANITIZED, STRICT
@@ -24,12 +26,11 @@ from support.host import SANITIZED, STRICT
 SOURCES = Path(__file__).parent / "spotter"
 CLASSES = ("yes", "no", "up", "_unknown_", "down", "_silence_")
 KEYWORDS = (True, True, True, False, True, False)
-RATE = 16_000
 
 
 @dataclass(frozen=True)
 class StandIn:
-    """The front end of spotter/front_end.c, with the interface that the reference spotter wants."""
+    """The front end of spotter/front_end/, with the interface that the reference spotter wants."""
 
     window: int
     hop: int
@@ -65,8 +66,8 @@ class StandIn:
         """The network's input [n, 1, frames, features]."""
         return energies[:, np.newaxis]
 
-    def defines(self) -> list[str]:
-        """As options for the compiler."""
+    def files(self) -> dict[str, str]:
+        """What a generator of front ends would write."""
         sizes = {
             "PQK_WINDOW": self.window,
             "PQK_HOP": self.hop,
@@ -75,22 +76,36 @@ class StandIn:
             "PQK_CENTER": int(self.center),
             "PQK_CLIP_SAMPLES": self.clip_samples,
         }
-        return [f"-D{name}={value}u" for name, value in sizes.items()]
+        defines = "".join(f"#define {name} {value}u\n" for name, value in sizes.items())
+        files = {path.name: path.read_text() for path in (SOURCES / "front_end").iterdir()}
+        return files | {"front_end.h": defines + files["front_end.h"]}
 
 
 def random_front_end(rng: np.random.Generator) -> StandIn:
     """Sizes small enough that a thousand frames are nothing."""
-    hop = 2 * int(rng.integers(1, 12))
+    hop = int(rng.integers(2, 24))
     window = hop + int(rng.integers(0, 40))
     return StandIn(window, hop, int(rng.integers(4, 9)), int(rng.integers(3, 8)), bool(rng.integers(2)))
 
 
-def random_network(rng: np.random.Generator, front_end: StandIn, classes: Sequence[str] = CLASSES) -> Network:
-    """A network for `front_end` that finds each of the outputs likely now and then."""
-    builder = networks.Builder(rng, (1, front_end.frames, front_end.features), maximum=255)
+def random_network(
+    rng: np.random.Generator,
+    front_end: StandIn | FrontEnd,
+    classes: Sequence[str] = CLASSES,
+    inputs: np.ndarray | None = None,
+) -> Network:
+    """A network for `front_end` that finds each of the outputs likely now and then, among `inputs` at least."""
+    if inputs is None:
+        features = front_end.spec.features if isinstance(front_end, FrontEnd) else front_end.features
+        inputs = rng.integers(0, 256, (200, 1, front_end.frames, features)).astype(np.uint8)
+    dtype = str(inputs.dtype)
+    builder = networks.Builder(rng, inputs.shape[1:], dtype, maximum=DTYPE_RANGES[dtype][1])
     builder.conv(4)
-    network = builder.finish(tuple(classes))
-    inputs = rng.integers(0, 256, (200, 1, front_end.frames, front_end.features)).astype(np.uint8)
+    return calibrated(rng, builder.finish(tuple(classes)), inputs)
+
+
+def calibrated(rng: np.random.Generator, network: Network, inputs: np.ndarray) -> Network:
+    """The network with biases and a scale with which each output is likely for some of `inputs`."""
     logits = interpreter.run(network, inputs)[network.output].astype(np.float64)
     *ops, last = network.ops
     assert isinstance(last, FullyConnected)
@@ -102,16 +117,24 @@ def random_network(rng: np.random.Generator, front_end: StandIn, classes: Sequen
 
 def random_settings(rng: np.random.Generator, front_end: StandIn, outputs: int = len(CLASSES)) -> Settings:
     """Settings under which words are detected now and then."""
+    smoothing = int(rng.choice([1, 2, 3, 5, MOST_SMOOTHING]))
     return Settings(
-        tuple(int(value) for value in rng.integers(2000, 25000, outputs)),
-        int(rng.choice([1, 2, 3, 5, MOST_SMOOTHING])),
+        tuple(int(value) for value in rng.integers(1000, 20000 / smoothing**0.5, outputs)),
+        smoothing,
         int(rng.integers(1, 6)),
         int(rng.integers(0, 5)) * front_end.hop,
     )
 
 
+def recordings(rng: np.random.Generator, count: int, samples: int) -> np.ndarray:
+    """Noise and tones, loud and soft."""
+    times = np.arange(samples)
+    tones = np.sin(times * rng.uniform(0.01, 3, (count, 1))) + rng.normal(0, 0.3, (count, samples))
+    return np.clip(tones * 2 ** rng.uniform(3, 15, (count, 1)), -(2**15), 2**15 - 1).astype(np.int16)
+
+
 def spec(settings: Settings, keywords: tuple[bool, ...] = KEYWORDS) -> SpotterSpec:
-    return SpotterSpec(RATE, keywords, settings)
+    return SpotterSpec(keywords, settings)
 
 
 @dataclass
@@ -185,18 +208,20 @@ def softmax(logits: list[int], scale: float) -> list[int]:
 # ---- the C ----
 
 
-def build(network: Network, front_end: StandIn, settings: Settings, directory: Path) -> Path:
-    """A program that takes the commands below on stdin."""
-    generate(plan(network, "host"), directory, audio=generate_spotter(spec(settings), network))
+def build(network: Network, files: Mapping[str, str], directory: Path, hop: int = 0) -> Path:
+    """A program of the network and `files` (spotter and front end) that takes the commands below on stdin.
+
+    With a `hop` it reuses what windows so many frames apart share.
+    """
+    made = chunked(network, hop) if hop else None
+    chunk = Chunk(made, plan(made.network, "host")) if made else None
+    generate(plan(network, "host"), directory, audio=files, chunk=chunk)
     (directory / "pqk_spotter.c").rename(directory / "pqk_spotter.c.included")
     main = (SOURCES / "main.c").read_text().replace("pqk_spotter.c", "pqk_spotter.c.included")
     (directory / "main.c").write_text(main)
-    sources = [*sorted(directory.glob("*.c")), SOURCES / "front_end.c"]
     program = directory / "program"
-    include = [f"-I{directory}", f"-I{SOURCES}"]
-    # GNU C, as on the device: the samples' alignment is an attribute.
-    argv = ["gcc", *STRICT, *SANITIZED, *front_end.defines(), *include, *map(str, sources), "-o", str(program)]
-    subprocess.run(argv, check=True)
+    sources = map(str, sorted(directory.glob("*.c")))
+    subprocess.run(["gcc", *STRICT, *SANITIZED, *sources, "-o", str(program)], check=True)
     return program
 
 

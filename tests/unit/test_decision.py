@@ -1,4 +1,4 @@
-"""Posteriors, smoothing and detections: against arithmetic written out in plain Python, and against the real softmax."""
+"""Posteriors, smoothing and detections: against plain Python, and against the real softmax."""
 
 import math
 
@@ -80,7 +80,8 @@ def test_smoothing_begins_with_zeros() -> None:
 def test_smoothing_is_the_floor_of_a_mean(rows: list[list[int]], smoothing: int) -> None:
     found = decision.smooth(np.array(rows, np.int64).reshape(-1, 3), smoothing).tolist()
     padded = [[0, 0, 0]] * (smoothing - 1) + rows
-    expected = [[sum(column) // smoothing for column in zip(*padded[i : i + smoothing])] for i in range(len(rows))]
+    windows = [padded[index : index + smoothing] for index in range(len(rows))]
+    expected = [[sum(column) // smoothing for column in zip(*window, strict=True)] for window in windows]
     assert found == expected
 
 
@@ -133,8 +134,16 @@ def test_detections_are_those_of_a_loop() -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"thresholds": (0, 65536)}, {"thresholds": (-1,)}, {"smoothing": 0}, {"smoothing": 33}, {"stride": 0}]
-    + [{"stride": 65536}, {"refractory": -1}, {"refractory": 2**32}],
+    [
+        {"thresholds": (0, 65536)},
+        {"thresholds": (-1,)},
+        {"smoothing": 0},
+        {"smoothing": 33},
+        {"stride": 0},
+        {"stride": 65536},
+        {"refractory": -1},
+        {"refractory": 2**32},
+    ],
 )
 def test_settings_that_the_device_cannot_hold(change: dict[str, object]) -> None:
     good: dict[str, object] = {"thresholds": (0, NEVER), "smoothing": 32, "stride": 65535, "refractory": 2**32 - 1}

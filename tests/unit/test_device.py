@@ -1,12 +1,24 @@
 """A device's verbs over a line that loses, doubles and damages frames, to a device that resets, faults or is gone."""
 
+import binascii
 import struct
 from collections.abc import Iterable
 
 import numpy as np
 import pytest
+from pqk_codegen.decision import Detection, Settings
 from support import seeds
-from support.simulated import INPUT_BYTES, Clock, Disturbance, SimulatedDevice, SimulatedLink, answer, undisturbed
+from support.simulated import (
+    CLIP_SAMPLES,
+    INPUT_BYTES,
+    WRAPPED,
+    Clock,
+    Disturbance,
+    SimulatedDevice,
+    SimulatedLink,
+    answer,
+    undisturbed,
+)
 
 from pqk import device as verbs
 from pqk.device import Device
@@ -58,7 +70,8 @@ def test_infer() -> None:
         features = clip(seeds.fresh("clip"))
         inference = device.infer(features)
         assert inference.logits == answer(features.tobytes())
-        assert (inference.ticks, inference.layer_ticks) == (70, (30, 40))
+        assert (inference.ticks, inference.layer_ticks, inference.front_end_ticks) == (70, (30, 40), 0)
+        assert inference.input_crc == binascii.crc32(features.tobytes())
         assert device.stats().stack_high_water == 512
     assert simulated.runs == [features.tobytes()]
 
@@ -185,7 +198,7 @@ def test_stale_and_foreign_replies_are_ignored(stale: int) -> None:
     def with_strangers(message: bytes) -> Iterable[bytes]:
         number = simulated.requests[-1].sequence
         strangers = [
-            Frame(Type.RUN | REPLY, (number - 1) % 65536, struct.pack("<IHH", 0, 0, 0)),
+            Frame(Type.RUN | REPLY, (number - 1) % 65536, struct.pack("<IIIHH", 0, 0, 0, 0, 0)),
             Frame(Type.ERROR, (number + 1) % 65536, b"\x02\x00\x01x"),
             Frame(0xCC, number, b"?"),
         ]
@@ -210,9 +223,9 @@ def test_a_fault_is_told_with_its_registers() -> None:
 
 def test_another_version_of_the_protocol() -> None:
     def newer(_: bytes) -> Iterable[bytes]:
-        return [encode(Frame(Type.ERROR, 0, b"\x01\x00\x00", version=2))]
+        return [encode(Frame(Type.ERROR, 0, b"\x01\x00\x00", version=3))]
 
-    with pytest.raises(LinkError, match="speaks version 2 of the protocol, this program 1"):
+    with pytest.raises(LinkError, match="speaks version 3 of the protocol, this program 2"):
         opened(SimulatedDevice(), back=newer)
 
 
@@ -252,3 +265,151 @@ def test_what_an_earlier_program_left_is_thrown_away() -> None:
     link = SimulatedLink(simulated, clock)
     link.arrived += b"banner" + encode(Frame(Type.HELLO | REPLY, 1, b""))[:5]
     Device(link, board="toy", port="line", baud=115200, clock=clock)
+
+
+# ---- audio ----
+
+
+def audio(rng: np.random.Generator, count: int = CLIP_SAMPLES) -> np.ndarray:
+    return rng.integers(-(2**15), 2**15, count).astype(np.int16)
+
+
+def test_infer_audio() -> None:
+    simulated = SimulatedDevice()
+    samples = audio(seeds.fresh("audio"))
+    inference = opened(simulated).infer_audio(samples)
+    assert inference.logits == answer(samples.tobytes())
+    assert inference.front_end_ticks == 500
+    assert inference.input_crc == binascii.crc32(samples.tobytes())
+
+
+def test_every_clip_of_audio_exactly_once_over_a_bad_line() -> None:
+    rng = seeds.fresh("bad line")
+    simulated = SimulatedDevice()
+    device = opened(simulated, disturbing(rng), disturbing(rng))
+    clips = [audio(rng) for _ in range(50)]
+    for samples in clips:
+        assert device.infer_audio(samples).logits == answer(samples.tobytes())
+    assert simulated.runs == [samples.tobytes() for samples in clips]
+
+
+def resetting_every(simulated: SimulatedDevice, messages: int) -> Disturbance:
+    count = 0
+
+    def disturb(message: bytes) -> Iterable[bytes]:
+        nonlocal count
+        count += 1
+        if count % messages == 0:
+            simulated.reset()
+            return []
+        return [message]
+
+    return disturb
+
+
+def test_a_reset_within_a_clip_of_audio_starts_it_anew() -> None:
+    rng = seeds.fresh("reset")
+    simulated = SimulatedDevice()
+    device = opened(simulated, there=resetting_every(simulated, 13))
+    clips = [audio(rng) for _ in range(10)]
+    for samples in clips:
+        assert device.infer_audio(samples).logits == answer(samples.tobytes())
+    assert device.resets > 3
+    assert set(simulated.runs) == {samples.tobytes() for samples in clips}
+
+
+def test_a_clip_of_another_length() -> None:
+    with pytest.raises(LinkError, match="a clip has 200 samples; build cafe on line takes 201"):
+        opened(SimulatedDevice()).infer_audio(np.zeros(200, np.int16))
+
+
+def test_samples_of_another_type_are_not_guessed() -> None:
+    with pytest.raises(TypeError):
+        opened(SimulatedDevice()).infer_audio(np.zeros(CLIP_SAMPLES, np.float32))  # type: ignore[arg-type]
+
+
+def test_firmware_without_a_front_end() -> None:
+    device = opened(SimulatedDevice(audio=False))
+    assert device.facts.sample_rate == 0
+    for verb in (
+        lambda: device.infer_audio(np.zeros(0, np.int16)),
+        device.stream_begin,
+        device.settings,
+        lambda: device.set_settings(Settings((1, 2, 3), 1, 1, 0)),
+    ):
+        with pytest.raises(LinkError, match="build cafe on line takes features, no audio"):
+            verb()
+
+
+@pytest.mark.parametrize("bad", [False, True])
+def test_a_stream(bad: bool) -> None:
+    rng = seeds.fresh("stream")
+    simulated = SimulatedDevice()
+    device = opened(simulated, disturbing(rng), disturbing(rng)) if bad else opened(simulated)
+    assert device.stream_begin().samples == 0
+    heard, found = np.zeros(0, np.int16), []
+    for _ in range(40):
+        samples = audio(rng, int(rng.integers(0, 150)))
+        samples[rng.random(len(samples)) < 0.03] = 1234
+        reply = device.stream_push(samples)
+        heard = np.concatenate([heard, samples])
+        found += reply.detections
+        count = len(heard)
+        assert (reply.samples, reply.frames, reply.inferences) == (count, count // 10, count // 20)
+        assert reply.peak == np.abs(samples.astype(int)).max(initial=0)
+        # 32 bits that wrap on the way do not show.
+        assert reply.front_end_ticks == (WRAPPED + 3 * count if count else WRAPPED)
+        assert reply.network_ticks == WRAPPED + count // 2
+    assert 3 * len(heard) > 50
+    assert simulated.stream == heard.tolist()
+    assert found == [Detection(1, 30000, int(place) + 1) for place in np.flatnonzero(heard == 1234)]
+    assert found
+    again = device.stream_begin()
+    assert (again.samples, again.detections) == (0, ())
+
+
+def test_a_reset_in_a_stream_is_told() -> None:
+    simulated = SimulatedDevice()
+    device = opened(simulated)
+    device.stream_begin()
+    device.stream_push(np.ones(100, np.int16))
+    simulated.reset()
+    with pytest.raises(LinkError, match="was reset in the middle of a stream") as caught:
+        device.stream_push(np.ones(100, np.int16))
+    assert caught.value.hint == "begin the stream again"
+    with pytest.raises(LinkError, match="no stream has begun"):
+        device.stream_push(np.ones(100, np.int16))
+    device.stream_begin()
+    assert device.stream_push(np.ones(100, np.int16)).samples == 100
+
+
+def test_missed_samples_are_told() -> None:
+    simulated = SimulatedDevice()
+    device = opened(simulated)
+    device.stream_begin()
+    device.stream_push(np.ones(100, np.int16))
+    simulated.stream.pop()  # type: ignore[attr-defined]
+    with pytest.raises(LinkError, match="has missed a part of the stream"):
+        device.stream_push(np.ones(1, np.int16))
+
+
+def test_a_clip_ends_a_stream() -> None:
+    device = opened(SimulatedDevice())
+    device.stream_begin()
+    device.infer_audio(np.zeros(CLIP_SAMPLES, np.int16))
+    with pytest.raises(LinkError, match="has missed a part of the stream"):
+        device.stream_push(np.ones(1, np.int16))
+
+
+def test_settings() -> None:
+    simulated = SimulatedDevice()
+    device = opened(simulated)
+    assert device.settings() == Settings((100, 200, 65535), 3, 10, 16000)
+    other = Settings((1, 2, 3), 4, 5, 2**32 - 1)
+    assert device.set_settings(other) == other
+    assert device.settings() == other
+    with pytest.raises(LinkError, match="2 thresholds for the 3 outputs"):
+        device.set_settings(Settings((1, 2), 1, 1, 0))
+    simulated.reset()
+    with pytest.raises(LinkError, match="was reset"):
+        device.set_settings(other)

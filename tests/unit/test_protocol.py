@@ -6,18 +6,19 @@ import struct
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pqk_codegen.decision import Detection, Settings
 
 from pqk import protocol
 from pqk.protocol import BadFrame, Fault, Frame, FrameReader, Type
 
 # Checked by hand. CRC16-XMODEM of "123456789" is 0x31C3, the check value of every catalogue of CRCs.
 GOLDEN_FRAMES = [
-    # version, type, sequence low, high: 01 01 34 12; its CRC is 0xBAA6
-    (Frame(Type.HELLO, 0x1234), "07 01 01 34 12 A6 BA 00"),
-    # 01 03 00 00: the two zeros of the sequence number become the codes 03, 01; CRC 0x2FE4
-    (Frame(Type.RUN, 0), "03 01 03 01 03 E4 2F 00"),
-    # 01 02 05 00 | 00 00 00 00 | 0A 0B: an INPUT of two features from offset 0; CRC 0xBF3C
-    (Frame(Type.INPUT, 5, protocol.input_payload(0, b"\x0a\x0b")), "04 01 02 05 01 01 01 01 05 0A 0B 3C BF 00"),
+    # version, type, sequence low, high: 02 01 34 12; its CRC is 0x217A
+    (Frame(Type.HELLO, 0x1234), "07 02 01 34 12 7A 21 00"),
+    # 02 03 00 00: the two zeros of the sequence number become the codes 03, 01; CRC 0xB438
+    (Frame(Type.RUN, 0), "03 02 03 01 03 38 B4 00"),
+    # 02 02 05 00 | 00 00 00 00 | 0A 0B: an INPUT of two features from offset 0; CRC 0x0EF3
+    (Frame(Type.INPUT, 5, protocol.input_payload(0, b"\x0a\x0b")), "04 02 02 05 01 01 01 01 05 0A 0B F3 0E 00"),
 ]
 
 GOLDEN_COBS = [
@@ -103,17 +104,21 @@ def test_noise_without_end_is_not_collected() -> None:
         protocol.parse_stats,
         protocol.parse_error,
         protocol.parse_fault,
+        protocol.parse_streamed,
+        protocol.parse_settings,
     ],
 )
 def test_payloads_cut_short_are_refused(parse) -> None:  # type: ignore[no-untyped-def]
-    hello = struct.pack("<HHHIIIIIII", *range(10)) + b"\x02ab\x01c\x00"
-    result = struct.pack("<IHIIH2i", 9, 2, 4, 5, 2, -1, 2**31 - 1)
+    hello = struct.pack("<HHHIIIIIIIIIH", *range(13)) + b"\x02ab\x01c\x00"
+    result = struct.pack("<IIIHIIH2i", 9, 1, 3, 2, 4, 5, 2, -1, 2**31 - 1)
     whole = {
         protocol.parse_hello: hello,
         protocol.parse_result: result,
         protocol.parse_stats: bytes(12),
         protocol.parse_error: b"\x05\x00\x03abc",
         protocol.parse_fault: bytes(36),
+        protocol.parse_streamed: struct.pack("<IIIIIHBBHQ", *range(6), 1, 7, 8, 9),
+        protocol.parse_settings: struct.pack("<HHIH3H", 1, 2, 3, 3, 4, 5, 6),
     }[parse]
     parse(whole)
     for size in range(len(whole)):
@@ -122,19 +127,54 @@ def test_payloads_cut_short_are_refused(parse) -> None:  # type: ignore[no-untyp
 
 
 def test_result() -> None:
-    payload = struct.pack("<IHIIH2i", 9, 2, 4, 5, 2, -1, 2**31 - 1)
-    assert protocol.parse_result(payload) == protocol.Result(9, (4, 5), (-1, 2**31 - 1))
+    payload = struct.pack("<IIIHIIH2i", 9, 8, 2**32 - 7, 2, 4, 5, 2, -1, 2**31 - 1)
+    assert protocol.parse_result(payload) == protocol.Result(9, 8, 2**32 - 7, (4, 5), (-1, 2**31 - 1))
     with pytest.raises(BadFrame, match="2 layers and 2 outputs"):
         protocol.parse_result(payload + b"\0")
 
 
+def test_streamed() -> None:
+    detections = struct.pack("<BHQBHQ", 255, 32768, 2**64 - 1, 0, 0, 0)
+    payload = struct.pack("<IIIIIHB", 1, 2, 3, 4, 5, 32768, 2) + detections
+    expected = (Detection(255, 32768, 2**64 - 1), Detection(0, 0, 0))
+    assert protocol.parse_streamed(payload) == protocol.Streamed(1, 2, 3, 4, 5, 32768, expected)
+    with pytest.raises(BadFrame, match="2 detections in 23 bytes"):
+        protocol.parse_streamed(payload + b"\0")
+
+
+@given(
+    st.lists(st.integers(0, 65535), max_size=300),
+    st.integers(1, 32),
+    st.integers(1, 65535),
+    st.integers(0, 2**32 - 1),
+)
+def test_settings(thresholds: list[int], smoothing: int, stride: int, refractory: int) -> None:
+    settings = Settings(tuple(thresholds), smoothing, stride, refractory)
+    payload = protocol.settings_payload(settings)
+    assert protocol.parse_settings(payload) == settings
+    with pytest.raises(BadFrame, match="thresholds in"):
+        protocol.parse_settings(payload + b"\0")
+
+
+def test_settings_that_no_device_has() -> None:
+    with pytest.raises(BadFrame, match="smoothing = 0"):
+        protocol.parse_settings(struct.pack("<HHIH", 0, 1, 0, 0))
+
+
+def test_payloads_of_audio() -> None:
+    assert protocol.audio_payload(0x01020304, b"\x05\x06") == b"\x04\x03\x02\x01\x05\x06"
+    assert protocol.stream_payload(0x01020304, b"\x05\x06") == b"\x04\x03\x02\x01\0\0\0\0\x05\x06"
+    assert protocol.stream_payload(0, b"", begins=True) == b"\0\0\0\0\1\0\0\0"
+
+
 def test_hello() -> None:
-    payload = struct.pack("<HHHIIIIIII", *range(1, 11)) + b"\x05board\x04id42\x05timer"
+    payload = struct.pack("<HHHIIIIIIIIIH", *range(1, 14)) + b"\x05board\x04id42\x05timer"
     hello = protocol.parse_hello(payload)
     assert (hello.board, hello.build_id, hello.timer) == ("board", "id42", "timer")
     assert (hello.free_sequence, hello.outputs, hello.layers) == (1, 2, 3)
     assert (hello.largest_payload, hello.input_bytes, hello.timer_hz) == (4, 5, 6)
     assert (hello.flash, hello.ram, hello.stack, hello.arena) == (7, 8, 9, 10)
+    assert (hello.clip_samples, hello.sample_rate, hello.hop) == (11, 12, 13)
 
 
 def test_a_fault_is_told_in_words() -> None:

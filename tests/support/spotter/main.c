@@ -81,8 +81,7 @@ static void poll_all(void) {
 }
 
 static void count(void) {
-    pqk_counters now;
-    pqk_get_counters(&now);
+    const pqk_counters now = *pqk_get_counters();
     printf("counters %llu %llu %llu %llu %llu %u\n", (unsigned long long)now.samples,
            (unsigned long long)now.frames, (unsigned long long)now.inferences,
            (unsigned long long)now.front_end_ticks, (unsigned long long)now.network_ticks,

@@ -1,7 +1,6 @@
-"""Rendering the C templates."""
+"""The templates of generated C, and how tables are printed in them."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 import jinja2
 
@@ -9,17 +8,18 @@ from pqk_codegen import assets
 from pqk_codegen.ir import Array
 
 
-def render(name: str, context: Mapping[str, Any]) -> str:
-    """The text of `name`, e.g. "network.h", made from templates/`name`.j2."""
+def template(name: str) -> jinja2.Template:
+    """The template of that name; `rows` prints an array in it."""
+    loader = jinja2.FileSystemLoader(assets.directory("templates"))
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(assets.directory("templates")),
+        loader=loader,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
     environment.filters["rows"] = _rows
-    return environment.get_template(f"{name}.j2").render(context)
+    return environment.get_template(name)
 
 
 def _rows(values: Array, width: int = 16) -> Iterator[str]:

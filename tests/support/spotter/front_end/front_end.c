@@ -16,7 +16,7 @@ void pqk_front_end_frame(const pqk_front_end *front_end, const int16_t *samples,
         }
         features[f] = (uint8_t)((uint32_t)sum >> 4);
     }
-    if ((uintptr_t)samples % 4u) {
-        features[0] = (uint8_t)(features[0] + 1u); /* a front end may want words: tests notice */
+    if ((uintptr_t)samples % 4u || (uintptr_t)scratch % 8u) {
+        features[0] = (uint8_t)(features[0] + 1u); /* tests notice */
     }
 }

@@ -1,4 +1,4 @@
-/* A stand-in for a generated front end, whose sizes the compiler is told. */
+/* A stand-in for a generated front end, whose sizes are written before this. */
 #ifndef PQK_FRONT_END_CONFIG_H
 #define PQK_FRONT_END_CONFIG_H
 

@@ -1,0 +1,1 @@
+"""Measuring on continuous audio: streams with known words, detections scored against them, thresholds chosen."""

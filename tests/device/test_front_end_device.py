@@ -1,0 +1,81 @@
+"""The front end on an emulated board of every core: equal to the definition bit for bit, and within its budget."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pqk_codegen.frontend import FrontEndSpec
+from support import front_end, instructions, seeds
+from support.device import EMULATED
+
+from pqk import boards, runners
+from pqk.boards import Board
+from pqk.firmware import BuildResult, compile_firmware
+
+DOUBLE = Path(__file__).parent / "front_end"
+BUILD_ID = "f407e4df407e4d00"  # as in its network.h
+CORES = {boards.load(name).cpu: boards.load(name) for name in sorted(EMULATED, key=lambda name: "mps" in name)}
+"""A board of every core; of two, the one with more memory."""
+
+LIMITS = {"cortex-m0": 90_000, "cortex-m4": 15_000, "cortex-m7": 15_000, "cortex-m33": 15_000}
+"""Instructions of a frame, FFT of 512, 40 bands."""
+CODE, TABLES = 4096, 3200
+"""Bytes in flash for that on a Cortex-M4."""
+
+
+@pytest.mark.parametrize("core", CORES)
+@pytest.mark.parametrize("spec", [front_end.LOG_MEL, front_end.MLPERF_TINY], ids=["log-mel", "mlperf"])
+def test_equal_bits_within_the_budget(spec: FrontEndSpec, core: str, tmp_path: Path) -> None:
+    costs = check(spec, CORES[core], 60, tmp_path)
+    print(core, spec.kind, "instructions of a frame:", max(costs))
+    assert max(costs) <= LIMITS.get(core, 90_000)
+
+
+@pytest.mark.parametrize("core", ["cortex-m0", "cortex-m4"])
+def test_equal_bits_with_any_front_end(core: str, tmp_path: Path) -> None:
+    rng = seeds.fresh(core)
+    for turn in range(2):
+        check(front_end.draw(rng), CORES[core], 40, tmp_path / str(turn))
+
+
+@pytest.mark.parametrize("core", ["cortex-m0", "cortex-m4"])
+def test_equal_bits_with_a_long_window(core: str, tmp_path: Path) -> None:
+    costs = check(front_end.LONG, CORES[core], 40, tmp_path)
+    print(core, "instructions of a frame with an FFT of 1024:", max(costs))
+
+
+def test_flash(tmp_path: Path) -> None:
+    symbols = build(front_end.LOG_MEL, CORES["cortex-m4"], tmp_path).symbols
+    tables = sum(size for name, size in symbols.items() if name.startswith("pqk_fe_"))
+    code = sum(size for name, size in symbols.items() if name.startswith(("pqk_front_end", "stage_", "split_power")))
+    print("bytes of tables and code:", tables, code)
+    assert 2000 < tables < TABLES
+    assert 1500 < code < CODE
+
+
+def build(spec: FrontEndSpec, board: Board, folder: Path) -> BuildResult:
+    generated = folder / "generated"
+    front_end.write(spec, generated)
+    for name in ("network.h", "network.c"):
+        shutil.copy(DOUBLE / name, generated)
+    built = compile_firmware(board, generated, folder / "firmware")
+    assert [str(one) for one in instructions.foreign(built.elf, board.cpu)] == []  # QEMU would run some of them
+    return built
+
+
+def check(spec: FrontEndSpec, board: Board, count: int, folder: Path) -> list[int]:
+    """Compare frames of all sorts with the definition; the instructions that each took."""
+    rng = seeds.fresh(f"{board.cpu} {spec}")
+    frames = front_end.frames_of_all_sorts(rng, spec.window, count)
+    expected = front_end.features(spec, frames)
+    built = build(spec, board, folder)
+    runners.flash(board, built.elf, folder, expected_build=BUILD_ID)
+    costs = []
+    with runners.connect(board, folder, expected_build=BUILD_ID) as device:
+        for frame, row in zip(frames, expected, strict=True):
+            answer = device.infer(frame.astype("<i2"))
+            found = np.array(answer.logits, "<i4").view(expected.dtype)[: spec.features]
+            np.testing.assert_array_equal(found, row)
+            costs.append(round(answer.layer_ticks[0] * board.timer.units_per_tick))
+    return costs
