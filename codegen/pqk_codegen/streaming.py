@@ -161,7 +161,7 @@ class _Maker:
 
     def _oldest_frame(self) -> int:
         """Of those that the logits of a window depend on."""
-        oldest = {}
+        oldest: dict[str, int] = {}
         for op in reversed(self.network.ops):
             if isinstance(op, SumPool):
                 first = op.first_row
