@@ -14,11 +14,14 @@
 #include "crc32.h"
 #include "spotter.h"
 #define AUDIO_BYTES PQK_AUDIO_REPLY_BYTES
-#else
+#define CLIP_SAMPLES PQK_CLIP_SAMPLES
+#define SAMPLE_RATE PQK_SAMPLE_RATE
+#define HOP PQK_HOP
+#else /* HELLO says so by zeros */
 #define AUDIO_BYTES 0u
-#define PQK_CLIP_SAMPLES 0u
-#define PQK_SAMPLE_RATE 0u
-#define PQK_HOP 0u
+#define CLIP_SAMPLES 0u
+#define SAMPLE_RATE 0u
+#define HOP 0u
 #endif
 
 #define HEADER_BYTES 4u
@@ -116,9 +119,9 @@ static void hello(uint32_t sequence) {
     pqk_put(&reply, usage.ram, 4);
     pqk_put(&reply, usage.stack, 4);
     pqk_put(&reply, PQK_ARENA_BYTES, 4);
-    pqk_put(&reply, PQK_CLIP_SAMPLES, 4);
-    pqk_put(&reply, PQK_SAMPLE_RATE, 4);
-    pqk_put(&reply, PQK_HOP, 2);
+    pqk_put(&reply, CLIP_SAMPLES, 4);
+    pqk_put(&reply, SAMPLE_RATE, 4);
+    pqk_put(&reply, HOP, 2);
     pqk_put_text(&reply, PQK_BOARD_NAME);
     pqk_put_text(&reply, PQK_BUILD_ID);
     pqk_put_text(&reply, PQK_TIMER_DRIVER);

@@ -12,14 +12,18 @@ from typing import Any
 from pqk_codegen import plan as planning
 from pqk_codegen.choice import Objective
 from pqk_codegen.errors import FlashLimitError, IrError
+from pqk_codegen.frontend.spec import FrontEndSpec
 from pqk_codegen.generate import generate
+from pqk_codegen.generate_spotter import Needs, SpotterSpec, audio_files, needs
 from pqk_codegen.ir import Network
 
 from pqk import assets, firmware
 from pqk.boards import Board
 from pqk.errors import FitError, ModelError
 from pqk.files import atomic_directory, digest, digest_tree
-from pqk.project import BuildConfig
+from pqk.frontend import RATE, FrontEnd
+from pqk.project import BuildConfig, Project
+from pqk.stream.settings import keywords_of, settings_of
 from pqk.tune import Costs
 
 PACKAGE = Path(__file__).parent
@@ -56,6 +60,18 @@ class Compiled:
         return sum(int(self.sizes["symbols"].get(name, 0)) for name in (*names, layer.code_symbol))
 
 
+@dataclass(frozen=True)
+class Listener:
+    """What makes a firmware hear: without it a firmware takes features only."""
+
+    front_end: FrontEndSpec
+    spotter: SpotterSpec
+
+    def needs(self, network: Network, arena: int) -> Needs:
+        """Bytes that it adds to a network with such an arena."""
+        return needs(self.front_end, network, arena)
+
+
 def objective(config: BuildConfig, board: Board, measured: Costs) -> Objective:
     """What the choice of kernels minimises: the project's wish, within the board's RAM, measured if it was.
 
@@ -79,6 +95,7 @@ def compile_network(
     config: BuildConfig,
     note: Callable[[str], None],
     measured: Costs | None = None,
+    listener: Listener | None = None,
 ) -> Compiled:
     """Bring the firmware in `directory` up to date with `network`; nothing is compiled where it is.
 
@@ -91,10 +108,12 @@ def compile_network(
         ToolError: the compiler is missing, or refused the code.
     """
     wanted = objective(config, board, measured or {})
+    if listener and wanted.ram_limit is not None:
+        wanted = replace(wanted, ram_limit=wanted.ram_limit - sum(listener.needs(network, arena=0).ram.values()))
     if config.flash_limit_kb is None:
-        return _compiled(_plan(network, board, wanted), board, directory, note)
+        return _compiled(_plan(network, board, wanted), listener, board, directory, note)
     smallest_plan = _plan(network, board, replace(wanted, goal="size"))
-    smallest = _compiled(smallest_plan, board, directory.with_name(SMALLEST), lambda _: None)
+    smallest = _compiled(smallest_plan, listener, board, directory.with_name(SMALLEST), lambda _: None)
     limit = round(1024 * config.flash_limit_kb)
     if smallest.flash > limit:
         raise _limit_error(config, smallest.flash)
@@ -104,11 +123,21 @@ def compile_network(
             plan = _plan(network, board, replace(wanted, flash_limit=limit - others))
         except FlashLimitError:
             break
-        compiled = _compiled(plan, board, directory, note)
+        compiled = _compiled(plan, listener, board, directory, note)
         if compiled.flash <= limit:
             return compiled
         others += compiled.flash - limit
-    return _compiled(smallest_plan, board, directory, note)
+    return _compiled(smallest_plan, listener, board, directory, note)
+
+
+def listener(project: Project, network: Network) -> Listener:
+    """How the device makes audio into the input of the project's network, and its logits into detections.
+
+    Raises ProjectError when the front end is impossible.
+    """
+    front_end = FrontEnd(project.front_end)
+    settings = settings_of(project.stream, network.classes, hop=front_end.hop, rate=RATE)
+    return Listener(front_end.spec, SpotterSpec(keywords_of(network.classes), settings))
 
 
 def salt(board: Board) -> str:
@@ -144,15 +173,29 @@ def _limit_error(config: BuildConfig, smallest: int) -> FitError:
     )
 
 
-def _compiled(plan: planning.Plan, board: Board, directory: Path, note: Callable[[str], None]) -> Compiled:
-    firmware.check_fit(board, {"tables": plan.flash, "kernels": plan.code}, {"arena": plan.arena})
+def _compiled(
+    plan: planning.Plan, listener: Listener | None, board: Board, directory: Path, note: Callable[[str], None]
+) -> Compiled:
+    audio, needed = None, Needs({}, {})
+    if listener:
+        audio, needed = _audio(listener, plan.network), listener.needs(plan.network, plan.arena)
+    firmware.check_fit(
+        board, {"tables": plan.flash, "kernels": plan.code, **needed.flash}, {"arena": plan.arena, **needed.ram}
+    )
     with tempfile.TemporaryDirectory() as generated:
-        build_id = generate(plan, Path(generated), salt=salt(board))
+        build_id = generate(plan, Path(generated), salt=salt(board), audio=audio)
         fresh = compiled_id(directory) != build_id
         if fresh:
             note(f"compiling for {board.title}")
             _compile(board, Path(generated), build_id, directory)
     return Compiled(plan, build_id, directory, json.loads((directory / "sizes.json").read_text()), fresh)
+
+
+def _audio(listener: Listener, network: Network) -> dict[str, str]:
+    try:
+        return audio_files(listener.front_end, listener.spotter, network)
+    except IrError as error:
+        raise ModelError(str(error), "change [front_end] or the words in pqk.toml") from error
 
 
 def _compile(board: Board, generated: Path, build_id: str, directory: Path) -> None:

@@ -65,9 +65,15 @@ def port_option(command: Any) -> Any:
     return click.option("--port", help=text)(command)
 
 
+def data_option(command: Any) -> Any:
+    """`--data`, for commands that read recordings."""
+    text = "Folder of recordings, instead of the one in pqk.toml."
+    return click.option("--data", type=click.Path(path_type=Path), help=text)(command)
+
+
 @cli.command()
 @board_option
-@click.option("--data", type=click.Path(path_type=Path), help="Folder of recordings, instead of the one in pqk.toml.")
+@data_option
 @click.pass_obj
 def build(root: Path, board_name: str | None, data: Path | None) -> None:
     """Train if needed, generate C, compile: build/BOARD/firmware/firmware.elf, .hex, .bin and .map."""
@@ -102,6 +108,8 @@ def flash(root: Path, board_name: str | None, port: str | None) -> None:
 @port_option
 @click.option("--split", type=click.Choice(["testing", "validation", "training"]), default="testing", show_default=True)
 @click.option("--limit", type=click.IntRange(min=1), help="Only so many clips, spread over the split.")
+@click.option("--features", "send_features", is_flag=True, help="Send features computed here instead of audio.")
+@data_option
 @click.option("--stream", is_flag=True, help="Measure on continuous audio instead: false accepts per hour and more.")
 @click.option(
     "--hours", type=click.FloatRange(min=0.01), default=1.0, show_default=True, help="With --stream: of each."
@@ -118,13 +126,15 @@ def evaluate(
     port: str | None,
     split: str,
     limit: int | None,
+    send_features: bool,
+    data: Path | None,
     stream: bool,
     hours: float,
     device_minutes: float,
     audio: Path | None,
     labels: Path | None,
 ) -> None:
-    """Send every clip of a split through the device and compare with the integer reference.
+    """Send the audio of every clip of a split through the device and compare with the integer reference.
 
     With --stream: mix recordings into hours of audio, clean and with noise, and measure false rejects, false accepts
     per hour and latency, at thresholds chosen on the validation split; minutes of it go through the device.
@@ -148,6 +158,8 @@ def evaluate(
             limit=limit,
             port=port,
             progress=lambda done, total: shown.update("clips on the device", done, total),
+            send_features=send_features,
+            data=data,
         )
     click.echo(tables.evaluation(result))
 

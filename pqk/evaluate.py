@@ -1,12 +1,14 @@
 """Every clip through the device, compared with the integer reference; kept clip by clip, so nothing is measured twice.
 
-The journal is a file of JSON lines: first {"build_id", "split"}, then one line for each clip that is done. A run that
-is cut short leaves it, and the next run of the same build and split goes on from there.
+What is sent is audio, or features that the host has computed. The journal is a file of JSON lines: first {"build_id",
+"split", "sent"}, then one line for each clip that is done. A run that is cut short leaves it, and the next run of the
+same build, split and kind goes on from there.
 """
 
 import hashlib
 import json
 import statistics
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
@@ -33,11 +35,18 @@ class Clips:
     split: str
     names: Sequence[str]
     inputs: NDArray[np.uint8] | NDArray[np.int8]
-    """[n, ...], one byte for each feature."""
+    """[n, ...], one byte for each feature: what is sent, or what the device should make of the audio."""
     labels: NDArray[np.int64]
     """[n], the true classes."""
     logits: NDArray[np.int32]
     """[n, k], what the integer reference computes."""
+    audio: Callable[[int], NDArray[np.int16]] | None = None
+    """Samples of a clip, which are sent; None where features are."""
+
+    @property
+    def sent(self) -> str:
+        """What goes to the device: `audio` or `features`."""
+        return "features" if self.audio is None else "audio"
 
 
 @dataclass(frozen=True)
@@ -68,6 +77,12 @@ class Evaluation:
         """Clips with at least one logit that is not the reference's."""
         return int((self._logits() != self.clips.logits).any(axis=1).sum())
 
+    @property
+    def different_features(self) -> int:
+        """Clips of which the device computed at least one feature that is not the reference's."""
+        pairs = zip(self.inferences, self.clips.inputs, strict=True)
+        return sum(inference.input_crc != zlib.crc32(features.tobytes()) for inference, features in pairs)
+
     def record(self) -> dict[str, Any]:
         """As plain data, with costs in units instead of ticks."""
         layers = zip(*(inference.layer_ticks for inference in self.inferences), strict=True)
@@ -75,14 +90,17 @@ class Evaluation:
             "schema": SCHEMA,
             "build_id": self.facts.build_id,
             "split": self.clips.split,
+            "sent": self.clips.sent,
             "clips": len(self.inferences),
             "names": list(self.clips.names),
             "labels": self.clips.labels.tolist(),
             "predictions": self._logits().argmax(axis=1).tolist(),
             "reference_predictions": self.clips.logits.argmax(axis=1).tolist(),
+            "different_features": self.different_features,
             "different_logits": self.different_logits,
             "unit": self.unit.name,
             "per_inference": [self._units(inference.ticks) for inference in self.inferences],
+            "front_end": [self._units(inference.front_end_ticks) for inference in self.inferences],
             "layers": [self._units(statistics.median(ticks)) for ticks in layers],
             "stack_high_water": self.stats.stack_high_water,
             "dropped_frames": self.stats.dropped_frames,
@@ -125,7 +143,7 @@ def evaluate(
         raise DataError(f"the {clips.split} split has no clips", "choose another --split")
     keys = [(name, _digest(features)) for name, features in zip(clips.names, clips.inputs, strict=True)]
     with connect() as device:
-        header = {"build_id": device.facts.build_id, "split": clips.split}
+        header = {"build_id": device.facts.build_id, "split": clips.split, "sent": clips.sent}
         done = _read(journal, header)
         resumed = sum(key in done for key in keys)
         try:
@@ -149,7 +167,7 @@ def evaluate(
 
 
 def _infer(device: Device, clips: Clips, index: int) -> Inference:
-    inference = device.infer(clips.inputs[index])
+    inference = device.infer_audio(clips.audio(index)) if clips.audio else device.infer(clips.inputs[index])
     outputs = clips.logits.shape[1]
     if len(inference.logits) != outputs:
         raise LinkError(f"the device answers with {len(inference.logits)} logits instead of {outputs}", "pqk-mcu flash")
@@ -171,9 +189,8 @@ def _read(journal: Path, header: dict[str, str]) -> dict[Key, Inference]:
             return done
         for line in lines:
             entry = json.loads(line)
-            logits, layer_ticks = tuple(entry["logits"]), tuple(entry["layer_ticks"])
-            inference = Inference(logits, entry["ticks"], layer_ticks, entry["front_end_ticks"], entry["input_crc"])
-            done[entry["name"], entry["input"]] = inference
+            key = entry.pop("name"), entry.pop("input")
+            done[key] = Inference(tuple(entry.pop("logits")), layer_ticks=tuple(entry.pop("layer_ticks")), **entry)
     except (ValueError, KeyError, TypeError):
         return done
     return done

@@ -1,4 +1,4 @@
-"""What is done with a build: evaluate it on its device, and report. Needs neither trainer nor recordings."""
+"""What is done with a build: evaluate it on its device, and report. Needs no trainer."""
 
 import json
 from collections.abc import Callable
@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pqk_codegen import interpreter
 
 from pqk import build, evaluate, features, pipeline, report, runners, tune
 from pqk.boards import Board
 from pqk.errors import DataError
+from pqk.frontend import Pcm
 from pqk.project import Project
 
 
@@ -22,18 +24,22 @@ def run_evaluation(
     limit: int | None,
     port: str | None,
     progress: Callable[[int, int], None],
+    send_features: bool = False,
+    data: Path | None = None,
 ) -> dict[str, Any]:
     """Send the clips of `split` (or `limit` of them, evenly spread) through the device and keep the record.
 
-    Returns the record, which is also in build/<board>/evaluation.json.
+    What goes over the line is the recordings in `data` (or where the project says), or the features that the host has
+    made of them when the firmware was built. Returns the record, which is also in build/<board>/evaluation.json.
 
     Raises:
         ProjectError: nothing was built.
-        DataError: the split has no clips.
+        DataError: the split has no clips, or recordings have changed since the build.
         LinkError: the device does not answer, or with another build.
     """
     built = pipeline.load_build(project, board.name)
-    inputs, labels, names = features.load(pipeline.features_directory(project, built)).subset(split)
+    extracted = features.load(pipeline.features_directory(project, built))
+    inputs, labels, names = extracted.subset(split)
     if not len(names):
         raise DataError(f"the {split} split has no clips", "pqk-mcu eval --split validation")
     chosen = _spread(len(names), limit)
@@ -43,6 +49,7 @@ def run_evaluation(
         inputs=inputs[chosen],
         labels=labels[chosen],
         logits=interpreter.logits(pipeline.load_network(built), inputs[chosen]).astype(np.int32),
+        audio=None if send_features else _audio(project, data, extracted, extracted.indices(split)[chosen]),
     )
     evaluation = evaluate.evaluate(
         lambda: runners.connect(board, built.directory, expected_build=built.record["id"], port=port),
@@ -53,6 +60,16 @@ def run_evaluation(
     )
     evaluation.save(_evaluation_path(built.directory))
     return evaluation.record()
+
+
+def _audio(
+    project: Project, data: Path | None, extracted: features.Features, clips: NDArray[np.int64]
+) -> Callable[[int], Pcm]:
+    """Reads the i-th of the clips at the positions given, as the features of the build were made from it."""
+    dataset = pipeline.scan_data(project, data)
+    if dataset.fingerprint != extracted.fingerprint:
+        raise DataError(f"the recordings in {dataset.root} are not those of the last build", "pqk-mcu build")
+    return lambda index: features.read_clip_pcm(dataset, extracted.clips[clips[index]])
 
 
 def run_tuning(

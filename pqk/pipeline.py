@@ -17,7 +17,7 @@ from pqk_codegen.ir import Network
 
 from pqk import __version__, choices, features, firmware, tune
 from pqk.boards import Board
-from pqk.build import Compiled, compile_network, compiled_id, salt
+from pqk.build import Compiled, compile_network, compiled_id, listener, salt
 from pqk.data.dataset import SPLITS, DataSet, scan
 from pqk.data.source import locate
 from pqk.errors import ModelError, ProjectError
@@ -82,7 +82,8 @@ def build(project: Project, board: Board, *, data: Path | None, report: Reporter
     record, fresh = _up_to_date(directory, key), False
     if record is None:
         network = _network(trained / "network")
-        compiled = compile_network(network, board, directory / FIRMWARE, project.build, report.note, measured)
+        heard = listener(project, network)
+        compiled = compile_network(network, board, directory / FIRMWARE, project.build, report.note, measured, heard)
         record, fresh = _record(project, network, compiled, measured) | {"key": key}, compiled.fresh
     for note in record["fallbacks"]:
         report.note(note)
@@ -192,7 +193,8 @@ def tuning_key(network: Path, board: Board) -> str:
 
 def _firmware_key(project: Project, generator: str, measured: tune.Costs) -> str:
     """Of the firmware and of all that its record says."""
-    wishes = _text([as_plain(project.build), project.compression.method, __version__])
+    parts = (project.build, project.front_end, project.stream)
+    wishes = _text([*map(as_plain, parts), project.compression.method, __version__])
     code = digest_tree(PACKAGE, ["build.py", "choices.py", "pipeline.py", "tune.py"])
     return digest([generator, repr(sorted(measured.items())), wishes, code])
 

@@ -202,7 +202,9 @@ class Project:
 
     def __post_init__(self) -> None:
         hop, frame = self.stream.hop_ms, self.front_end.hop_ms
-        _check(hop % frame == 0, "stream.hop_ms", hop, f"must be a multiple of front_end.hop_ms = {frame}")
+        near = max(1, round(hop / frame)) * frame
+        rule = f"must be a multiple of front_end.hop_ms = {frame}, such as {near}"
+        _check(hop % frame == 0, "stream.hop_ms", hop, rule)
 
     @property
     def classes(self) -> tuple[str, ...]:

@@ -76,32 +76,24 @@ def evaluation(result: dict[str, Any]) -> str:
 
 def streaming(record: dict[str, Any]) -> str:
     """What `pqk-mcu eval --stream` measured."""
-    table = Table("audio", "thresholds from validation", box=None)
-    for column in ("false rejects", "false accepts", "at most wished", "on testing's own curve", "latency", "90 %"):
+    table = Table("audio", "allowed", "threshold", box=None)
+    for column in ("false rejects", "false accepts", "rejects on the curve", "latency", "90 %"):
         table.add_column(column, justify="right")
     for condition in record["conditions"]:
+        name = condition["name"]
         for point in condition["operating"]:
-            result = point["testing"]
-            kind = "for each word" if point["per_word"] else f"{_q15(point['thresholds'][0])} for all words"
-            table.add_row(
-                condition["name"],
-                kind,
-                _misses(result),
-                f"{result['per_hour']:.2f} /h",
-                f"{point['limit']:g} /h",
-                _share(point["on_curve"]["false_rejects"]),
-                *_latencies(result),
-            )
-        result = condition["configured"]
+            kind = "one for each word" if point["per_word"] else _q15(point["thresholds"][0])
+            rejects = _share(point["on_curve"]["false_rejects"])
+            table.add_row(name, f"{point['limit']:g} /h", kind, *_measures(point["testing"], rejects))
         kind = f"{record['settings']['threshold']:g} (pqk.toml)"
-        row = (_misses(result), f"{result['per_hour']:.2f} /h", "-", "-", *_latencies(result))
-        table.add_row(condition["name"], kind, *row)
+        table.add_row(name, "-", kind, *_measures(condition["configured"], "-"))
     first = record["conditions"][0]
     lines = [_text(table)]
     testing, validation = first["testing"], first["validation"]
     lines.append(
         f"each: {_duration(testing['seconds'])} of testing audio with {testing['words']:,} words of the list and"
-        f" {testing['others']:,} others, {_duration(validation['seconds'])} of validation"
+        f" {testing['others']:,} others, {_duration(validation['seconds'])} of validation, which"
+        " chose the thresholds"
     )
     if record["device"]:
         lines += ["", *_on_device(record["device"])]
@@ -137,6 +129,10 @@ def _on_device(device: dict[str, Any]) -> list[str]:
         f" detections and {compared} differ from the reference",
         _text(table),
     ]
+
+
+def _measures(result: dict[str, Any], on_curve: str) -> tuple[str, ...]:
+    return _misses(result), f"{result['per_hour']:.2f} /h", on_curve, *_latencies(result)
 
 
 def _misses(result: dict[str, Any]) -> str:

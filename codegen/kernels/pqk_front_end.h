@@ -8,10 +8,13 @@
 
 /* Constant data made by the generator, see codegen/pqk_codegen/frontend/tables.py. Two 16-bit
  * numbers share a word, the first in the lower half; of a complex number the real part. */
-typedef struct {
-    uint16_t window;    /* samples of a frame, an even number, at most 4 * points / 2 */
-    uint16_t points;    /* of the complex transform: 256 or 512 */
+typedef struct pqk_front_end pqk_front_end;
+struct pqk_front_end {
+    /* pqk_front_end_power_256 or the like; `points` are 256 or the like */
+    int32_t (*power)(const pqk_front_end *front_end, const int16_t *samples, uint32_t *power);
+    uint16_t window;    /* samples of a frame, an even number from points / 2 to points * 2 */
     uint16_t first_bin; /* of the mel slices, at least 1 */
+    uint8_t ahead; /* words of scratch before the spectrum: the sums of bands overtake no powers */
     uint8_t bands;
     uint8_t coefficients;    /* of the DCT; 0: log-mel */
     const uint32_t *hann;    /* window / 2 pairs, 2^-15 */
@@ -21,11 +24,11 @@ typedef struct {
     const uint8_t *counts;   /* bands + 1: bins between neighbouring corners of the mel bank */
     const uint16_t *weights; /* of each of these bins, 2^-15 */
     const uint32_t *dct;     /* coefficients rows of (bands + 1) / 2 pairs, 2^-11 */
-} pqk_front_end;
+};
 
 /* samples: `window` of them, aligned to 4 bytes.
  * features: `coefficients` int8 or, if that is 0, `bands` uint8.
- * scratch: `points` words, aligned to 8 bytes; what they hold does not matter, before or after. */
+ * scratch: `points` + `ahead` words; what they hold does not matter, before or after. */
 void pqk_front_end_frame(const pqk_front_end *front_end, const int16_t *samples, uint8_t *features,
                          uint32_t *scratch);
 
@@ -33,7 +36,9 @@ void pqk_front_end_frame(const pqk_front_end *front_end, const int16_t *samples,
 
 /* The frame's power spectrum: bin k of 1 .. points - 1 is the signed word k of `power`, times
  * 2^result. Of a frame of zeros the result is PQK_SILENCE and there is no spectrum. */
-int32_t pqk_front_end_power(const pqk_front_end *front_end, const int16_t *samples,
-                            uint32_t *power);
+int32_t pqk_front_end_power_256(const pqk_front_end *front_end, const int16_t *samples,
+                                uint32_t *power);
+int32_t pqk_front_end_power_512(const pqk_front_end *front_end, const int16_t *samples,
+                                uint32_t *power);
 
 #endif

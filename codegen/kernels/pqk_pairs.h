@@ -23,6 +23,10 @@ PQK_INLINE uint32_t pqk_pair(int32_t low, int32_t high) {
 #if defined(__ARM_FEATURE_DSP) && defined(__ARM_FEATURE_SIMD32)
 #include <arm_acle.h>
 
+#define PQK_HAS_PAIRS 1
+/* Before a loop of an even number of turns; the optimisation that does it is not always on. */
+#define PQK_UNROLL_2 _Pragma("GCC unroll 2")
+
 /* The upper halves of two words, of `low` first. */
 PQK_INLINE uint32_t pqk_pack_upper(uint32_t low, uint32_t high) {
     uint32_t pair;
@@ -58,6 +62,10 @@ PQK_INLINE uint32_t pqk_half_add_turned(uint32_t a, uint32_t b) {
     return (uint32_t)__shasx((int16x2_t)a, (int16x2_t)b);
 }
 
+/* low * low + high * high */
+PQK_INLINE int32_t pqk_square(uint32_t a) {
+    return __smuad((int16x2_t)a, (int16x2_t)a);
+}
 /* low * low + high * high + start */
 PQK_INLINE int32_t pqk_dot(uint32_t a, uint32_t b, int32_t start) {
     return __smlad((int16x2_t)a, (int16x2_t)b, start);
@@ -69,9 +77,6 @@ PQK_INLINE int32_t pqk_cross_sum(uint32_t a, uint32_t b) {
 /* a's low * b's high - a's high * b's low + start */
 PQK_INLINE int32_t pqk_cross_difference(uint32_t a, uint32_t b, int32_t start) {
     return __smlsdx((int16x2_t)a, (int16x2_t)b, start);
-}
-PQK_INLINE int64_t pqk_dot_long(uint32_t a, uint32_t b, int64_t start) {
-    return __smlald((int16x2_t)a, (int16x2_t)b, start);
 }
 /* (a * low of b >> 16) + start, and the same of the high half */
 PQK_INLINE int32_t pqk_scale_low(int32_t a, uint32_t b, int32_t start) {
@@ -89,6 +94,9 @@ PQK_INLINE int32_t pqk_multiply_high(uint32_t a, uint32_t b, int32_t start) {
 }
 
 #else
+
+#define PQK_HAS_PAIRS 0
+#define PQK_UNROLL_2
 
 PQK_INLINE uint32_t pqk_pack_upper(uint32_t low, uint32_t high) {
     return low >> 16 | (high & 0xFFFF0000u);
@@ -122,14 +130,14 @@ PQK_INLINE uint32_t pqk_half_add_turned(uint32_t a, uint32_t b) {
 PQK_INLINE int32_t pqk_dot(uint32_t a, uint32_t b, int32_t start) {
     return pqk_low(a) * pqk_low(b) + pqk_high(a) * pqk_high(b) + start;
 }
+PQK_INLINE int32_t pqk_square(uint32_t a) {
+    return pqk_low(a) * pqk_low(a) + pqk_high(a) * pqk_high(a);
+}
 PQK_INLINE int32_t pqk_cross_sum(uint32_t a, uint32_t b) {
     return pqk_low(a) * pqk_high(b) + pqk_high(a) * pqk_low(b);
 }
 PQK_INLINE int32_t pqk_cross_difference(uint32_t a, uint32_t b, int32_t start) {
     return pqk_low(a) * pqk_high(b) - pqk_high(a) * pqk_low(b) + start;
-}
-PQK_INLINE int64_t pqk_dot_long(uint32_t a, uint32_t b, int64_t start) {
-    return start + pqk_dot(a, b, 0);
 }
 /* In two halves, because a core without the extension may have no product of 64 bits. */
 PQK_INLINE int32_t pqk_scale(int32_t a, int32_t b) {

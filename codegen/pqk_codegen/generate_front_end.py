@@ -10,8 +10,10 @@ from pqk_codegen.frontend.spec import FrontEndSpec
 from pqk_codegen.ir import Array
 from pqk_codegen.templates import template
 
-SOURCES = ("front_end_frame.c", "front_end_power.c")
-HEADERS = ("pqk_arithmetic.h", "pqk_front_end.h", "pqk_pairs.h")
+POWERS = {512: "front_end_power_256.c", 1024: "front_end_power_512.c"}
+"""By points of the real transform."""
+SOURCES = ("front_end_frame.c", *POWERS.values())
+HEADERS = ("pqk_arithmetic.h", "pqk_front_end.h", "pqk_front_end_power.h", "pqk_pairs.h")
 
 
 @dataclass(frozen=True)
@@ -33,11 +35,12 @@ def generate_front_end(spec: FrontEndSpec) -> dict[str, str]:
 
     Raises EmptyBandError when a mel band is so narrow that no FFT bin falls into it.
     """
-    first_bin, _, _ = tables.mel_slices(spec)
-    context = {"spec": spec, "first_bin": first_bin, "tables": constants(spec)}
+    first_bin, counts, _ = tables.mel_slices(spec)
+    context = {"spec": spec, "first_bin": first_bin, "ahead": _ahead(first_bin, counts), "tables": constants(spec)}
     files = {name: template(f"{name}.j2").render(context) for name in ("front_end.h", "front_end.c")}
     kernels = assets.directory("kernels")
-    return files | {name: (kernels / name).read_text(encoding="utf-8") for name in (*HEADERS, *SOURCES)}
+    needed = (*HEADERS, "front_end_frame.c", POWERS[spec.fft])
+    return files | {name: (kernels / name).read_text(encoding="utf-8") for name in needed}
 
 
 def constants(spec: FrontEndSpec) -> list[Table]:
@@ -55,6 +58,12 @@ def constants(spec: FrontEndSpec) -> list[Table]:
     if spec.kind == "mfcc":
         found.append(Table("dct", _pairs(_even(tables.dct_rows(spec))), "DCT-II with lifter, 2^-11, rows in pairs"))
     return found
+
+
+def _ahead(first_bin: int, counts: Array) -> int:
+    """Words before the spectrum: when two are written for slice b, slices 0 .. b are used up."""
+    used = first_bin + np.cumsum(counts, dtype=np.int64)
+    return max(2, int(np.max(2 * np.arange(1, len(counts) + 1) - used)))
 
 
 def _pairs(values: Array) -> Array:

@@ -22,7 +22,8 @@ CODE_FLASH = 10240
 """Bytes of code, at most, from the samples to the network's input and from its logits to detections."""
 STATE_RAM = 512
 """Bytes, at most, of what is listed nowhere below: counters, settings, the queue of detections."""
-SPARE_HOPS = 1  # as in pqk_frames.c
+SPARE_HOPS = 1
+"""Of samples in the buffer besides a window; see pqk_frames.c."""
 MOST_OUTPUTS = 256
 """On the wire a word is one byte."""
 _MASK_BITS = 32
@@ -72,6 +73,7 @@ def generate_spotter(spec: SpotterSpec, network: Network) -> dict[str, str]:
         "settings": spec.settings,
         "scale": scale_of(network.tensors[network.output].scale),
         "most_smoothing": MOST_SMOOTHING,
+        "spare_hops": SPARE_HOPS,
         "keywords": _mask(spec.keywords),
     }
     files = {name: (runtime / name).read_text(encoding="utf-8") for name in RUNTIME}

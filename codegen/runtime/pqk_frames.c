@@ -4,20 +4,17 @@
 #include "front_end.h"
 #include "network.h"
 #include "pqk_front_end.h"
+#include "spotter.h"
 
 #if PQK_HOP > PQK_WINDOW
 #error "windows leave gaps"
 #endif
 
 /* Windows lie in one piece: samples are appended, and what later windows need moves to the start
- * only when the buffer is full, after every (PQK_SPARE_HOPS + 1)th frame. A spare hop costs its
- * samples in RAM. A window begins at a word, so odd hops move after every frame. */
-#if PQK_HOP % 2
-#define PQK_SPARE_HOPS 0u
-#elif !defined(PQK_SPARE_HOPS)
-#define PQK_SPARE_HOPS 1u
-#endif
-#define CAPACITY (PQK_WINDOW + PQK_SPARE_HOPS * PQK_HOP)
+ * only when the buffer is full, after every (SPARE_HOPS + 1)th frame. A window begins at a word, so
+ * odd hops move after every frame. */
+#define SPARE_HOPS (PQK_HOP % 2u ? 0u : PQK_SPARE_HOPS)
+#define CAPACITY (PQK_WINDOW + SPARE_HOPS * PQK_HOP)
 #define BEFORE (PQK_CENTER ? PQK_WINDOW / 2u : 0u) /* zeros before the first sample */
 #define RING_BYTES (PQK_FRAMES * PQK_FRAME_FEATURES)
 
@@ -44,7 +41,7 @@ void pqk_frames_reset(void) {
     start = 0;
     end = BEFORE;
     oldest = 0;
-    __builtin_memset(samples, 0, BEFORE * sizeof samples[0]);
+    __builtin_memset(samples, 0, sizeof samples);
 }
 
 static void compute_frame(void) {

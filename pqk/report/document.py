@@ -133,6 +133,7 @@ def _confidence(accuracy: dict[str, float], in_split: int, on_device: int) -> di
 def _parity(trained: Record, evaluated: Record, recorded: Record, answers: _Answers) -> dict[str, int | None]:
     return {
         "clips": len(answers.labels),
+        "different_features": evaluated.whole("different_features"),
         "different_logits": evaluated.whole("different_logits"),
         "different_predictions": counts.count_different(answers.device, answers.reference),
         "fake_quant_different_predictions": _fake_quant_difference(trained, recorded, answers),
@@ -179,8 +180,20 @@ def _cost(evaluated: Record, board: BoardFacts) -> dict[str, Any]:
         raise evaluated.fail(f"an emulated board counts {EMULATED_UNIT}; the record says {kind!r}")
     if len(values) != evaluated.whole("clips"):
         raise evaluated.fail(f"'per_inference' has {len(values)} entries for {evaluated.whole('clips')} clips")
+    cost = {"kind": kind, "per_inference": _spread(values), "network": _spread(values)}
+    if evaluated.text("sent") == "features":
+        return cost
+    front_end = evaluated.numbers("front_end")
+    if len(front_end) != len(values):
+        raise evaluated.fail(f"'front_end' has {len(front_end)} entries for {len(values)} clips")
+    # A clip is a second; its decision takes the features of that second and one inference.
+    whole = _spread([a + b for a, b in zip(front_end, values, strict=True)])
+    return {**cost, "front_end": _spread(front_end), "per_second_of_audio": whole}
+
+
+def _spread(values: list[float]) -> dict[str, float]:
     spread = {"min": min(values), "median": statistics.median(values), "max": max(values)}
-    return {"kind": kind, "per_inference": {key: _plain(value) for key, value in spread.items()}}
+    return {key: _plain(value) for key, value in spread.items()}
 
 
 def _plain(value: float) -> float:

@@ -78,6 +78,12 @@ def _costs(report: dict[str, Any]) -> list[tuple[str, str, str]]:
             "The same timer read before and after each layer; median over the clips.",
         ),
         (
+            "Front end, network, a second of audio",
+            "cost.front_end, cost.network, cost.per_second_of_audio",
+            "The same timer, while the samples of a clip of one second become features, and while the network runs on "
+            "them; the last is their sum. Receiving the samples is not part of it. Absent where features were sent.",
+        ),
+        (
             "MACs, nonzeros, sparsity",
             "model, layers[]",
             "Counted from the shapes and the exported weights; not timed. Nonzero MACs leave out every product "

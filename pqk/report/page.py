@@ -134,9 +134,17 @@ def _columns(report: dict[str, Any]) -> list[dict[str, Any]]:
 def _parity(report: dict[str, Any]) -> dict[str, Any]:
     parity = report["parity"]
     clips = text.count(parity["clips"])
-    if parity["different_logits"] == 0:
+    good = parity["different_logits"] == 0 and parity["different_features"] == 0
+    if good:
+        heard = "" if "front_end" not in report["cost"] else "from their audio "
         line = (
-            f"On every one of the {clips} clips the device gave exactly the integer reference's outputs, bit for bit."
+            f"On every one of the {clips} clips the device computed {heard}exactly the integer reference's features "
+            "and outputs, bit for bit."
+        )
+    elif parity["different_features"]:
+        line = (
+            f"From {text.count(parity['different_features'])} of {clips} clips the device made other features than the "
+            "integer reference: its front end is not the one that was trained with."
         )
     else:
         logits, answers = text.count(parity["different_logits"]), text.count(parity["different_predictions"])
@@ -144,7 +152,7 @@ def _parity(report: dict[str, Any]) -> dict[str, Any]:
             f"On {logits} of {clips} clips the device's outputs differ from the integer reference's, on {answers} "
             "its answer too: the firmware does not compute what was exported."
         )
-    return {"good": parity["different_logits"] == 0, "line": line, "fake_quant": _fake_quant_line(parity)}
+    return {"good": good, "line": line, "fake_quant": _fake_quant_line(parity)}
 
 
 def _fake_quant_line(parity: dict[str, Any]) -> str:

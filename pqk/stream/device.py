@@ -1,6 +1,7 @@
 """Audio through the device itself: the same detections as the reference's, and what a second of audio costs there."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -8,6 +9,7 @@ from pqk_codegen import spotter
 from pqk_codegen.decision import Detection, Scale, Settings
 from pqk_codegen.spotter import Inferences
 
+from pqk.errors import LinkError
 from pqk.frontend import RATE, Pcm
 from pqk.stream.words import Stream
 
@@ -90,9 +92,8 @@ def check(
     """
     every = replace(settings, thresholds=(0,) * len(keywords), refractory=0)
     runs = [(settings, int(seconds * RATE) // BLOCK), (every, int(min(seconds, EVERY_S) * RATE) // BLOCK)]
-    before, total = device.settings(), sum(blocks for _, blocks in runs)
-    outcomes, done = [], 0
-    try:
+    outcomes, done, total = [], 0, sum(blocks for _, blocks in runs)
+    with _settings_kept(device):
         for chosen, blocks in runs:
             found: list[Detection] = []
             for reply in pushes(device, stream, chosen, blocks):
@@ -100,8 +101,6 @@ def check(
                 done += 1
                 progress(done, total)
             outcomes.append((_expected(inferences, scale, keywords, chosen, blocks * BLOCK), found))
-    finally:
-        device.set_settings(before)
     (expected, heard), (all_expected, all_heard) = outcomes
     return Parity(
         seconds=runs[0][1] * BLOCK / RATE,
@@ -133,18 +132,29 @@ def costs(
     [{"hop_ms", "inferences": per second, "front_end", "network": in units of the device's timer}]
     """
     hops = [hop for hop in HOPS_MS if hop % hop_ms == 0]
-    before = device.settings()
     rows = []
-    try:
+    with _settings_kept(device):
         for index, hop in enumerate(hops):
             progress(index, len(hops))
             rows.append(
                 {"hop_ms": hop, **_cost(device, stream, replace(settings, stride=int(hop / hop_ms)), units_per_tick)}
             )
         progress(len(hops), len(hops))
-    finally:
-        device.set_settings(before)
     return rows
+
+
+@contextmanager
+def _settings_kept(device: StreamDevice) -> Iterator[None]:
+    """Put the settings back that were in force, unless the device is gone."""
+    before, gone = device.settings(), False
+    try:
+        yield
+    except LinkError:
+        gone = True
+        raise
+    finally:
+        if not gone:
+            device.set_settings(before)
 
 
 def _cost(device: StreamDevice, stream: Stream, settings: Settings, units_per_tick: float) -> dict[str, Any]:

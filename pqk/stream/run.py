@@ -278,7 +278,7 @@ def _parts(found: Spotter, built: Build) -> list[str]:
     package, codegen = Path(__file__).parents[1], Path(spotter.__file__).parent
     code = [
         digest_tree(package, ["stream/mix.py", "frontend.py", "features.py", "data/audio.py", "data/dataset.py"]),
-        digest_tree(codegen, ["spotter.py", "frontend.py", "interpreter.py", "ops/*.py"]),
+        digest_tree(codegen, ["spotter.py", "frontend/*.py", "interpreter.py", "ops/*.py"]),
     ]
     network = digest_tree(pipeline.network_directory(built))
     return [network, repr(found.front_end.config), str(found.settings.stride), str(reference.PIECE), *code]

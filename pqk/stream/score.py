@@ -135,10 +135,14 @@ class Point:
     score: Score
 
 
-def grid() -> list[int]:
+COARSE, FINE = 4, 16
+"""Thresholds in one halving of their distance from 1."""
+
+
+def grid(fineness: int = FINE) -> list[int]:
     """Thresholds to try, rising: even steps below 1/2, then ever finer towards 1, where posteriors crowd; and never."""
     low = [round(ONE * step / 40) for step in range(1, 20)]
-    high = [round(ONE * (1 - 2 ** (-step / 4))) for step in range(4, 61)]
+    high = [round(ONE * (1 - 2 ** (-step / fineness))) for step in range(fineness, 15 * fineness + 1)]
     return [*sorted({*low, *high, ONE}), NEVER]
 
 
@@ -162,7 +166,7 @@ def choose_per_word(scene: Scene, start: int, limit: float) -> tuple[int, ...]:
     Among equal numbers of hits it prefers fewer false accepts, then higher thresholds.
     """
     best = [start if keyword else NEVER for keyword in scene.keywords]
-    candidates = grid()
+    candidates = grid(COARSE)
 
     def worth(thresholds: Sequence[int]) -> tuple[float, ...]:
         result = scene.score(thresholds)

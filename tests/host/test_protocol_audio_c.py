@@ -25,7 +25,7 @@ from pqk.protocol import REPLY, ErrorCode, Frame, Type
 
 PAYLOAD = 301
 """Odd, so that no whole number of samples fills it."""
-FRONT_END = StandIn(window=44, hop=20, frames=6, features=5, center=True)
+FRONT_END = StandIn(window=44, hop=10, frames=6, features=5, center=True)
 CLIP = FRONT_END.clip_samples
 BEGIN = protocol.stream_payload(0, b"", begins=True)
 

@@ -16,6 +16,7 @@ from pqk.errors import PqkError
 from pqk.report import assemble, write
 
 Number = (int, float)
+SPREAD = {"min": Number, "median": Number, "max": Number}
 ISSUE_KEYS: dict[str, Any] = {
     "schema": int,
     "project": {"name": str, "classes": [str]},
@@ -32,8 +33,8 @@ ISSUE_KEYS: dict[str, Any] = {
     },
     "data": {"source": str, "split": str, "clips": int},
     "accuracy": {"float": float, "fake_quant": float, "integer": float, "device": float},
-    "parity": {"clips": int, "different_logits": int},
-    "cost": {"kind": str, "per_inference": {"min": Number, "median": Number, "max": Number}},
+    "parity": {"clips": int, "different_features": int, "different_logits": int},
+    "cost": {"kind": str, **dict.fromkeys(("per_inference", "front_end", "network", "per_second_of_audio"), SPREAD)},
     "memory": {
         "flash": {"total": int, "weights": int, "code": int},
         "ram": {"total": int, "arena": int, "stack_high_water": int},
@@ -90,6 +91,10 @@ def test_values_are_the_recorded_ones(inputs: dict[str, Any]) -> None:
     assert report["memory"]["ram"]["stack_high_water"] == evaluation["stack_high_water"]
     assert report["memory"]["board"] == {"flash": BOARD.flash, "ram": BOARD.ram}
     assert report["cost"]["per_inference"]["median"] == statistics.median(evaluation["per_inference"])
+    assert report["cost"]["network"] == report["cost"]["per_inference"]
+    assert report["cost"]["front_end"]["max"] == max(evaluation["front_end"])
+    sums = [a + b for a, b in zip(evaluation["front_end"], evaluation["per_inference"], strict=True)]
+    assert report["cost"]["per_second_of_audio"]["median"] == statistics.median(sums)
     assert [layer["instructions"] for layer in report["layers"]] == evaluation["layers"]
     assert [layer["flash"] for layer in report["layers"]] == [layer["flash"] for layer in build["layers"]]
     seconds = sum(entry["seconds"] for entry in inputs["training"]["history"]["pqk"])
@@ -238,7 +243,10 @@ REQUIRED = [
     ("build", "memory", "ram", "stack"),
     ("evaluation", "build_id"),
     ("evaluation", "predictions"),
+    ("evaluation", "sent"),
+    ("evaluation", "different_features"),
     ("evaluation", "different_logits"),
+    ("evaluation", "front_end"),
     ("evaluation", "per_inference"),
     ("evaluation", "layers"),
     ("evaluation", "stack_high_water"),
@@ -278,6 +286,7 @@ def test_nothing_is_invented_for_a_hole_in_a_record(
         ({"layers": [1, 2]}, "2 layers"),
         ({"predictions": [10] * 913}, "class 10"),
         ({"per_inference": [5]}, "per_inference"),
+        ({"front_end": [5]}, "front_end"),
         ({"labels": [True] * 913}, "labels"),
     ],
 )

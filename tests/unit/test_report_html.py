@@ -159,6 +159,26 @@ def test_a_difference_is_said_plainly() -> None:
     assert "On every one" not in text
 
 
+def test_other_features_are_said_plainly() -> None:
+    inputs = records(3)
+    inputs["evaluation"]["different_features"] = 7
+    text = Page(render(assemble(**inputs))).text
+    assert "From 7 of 913 clips the device made other features" in text
+    assert "On every one" not in text
+
+
+def test_the_front_end_is_told_apart_where_audio_was_sent() -> None:
+    inputs = records(4)
+    report = assemble(**inputs)
+    text = Page(render(report)).text
+    assert f"{report['cost']['front_end']['median']:,.0f} for a clip of one second" in text
+    assert f"{report['cost']['per_second_of_audio']['median']:,.0f} from a second of audio" in text
+    inputs["evaluation"]["sent"] = "features"
+    report = assemble(**inputs)
+    assert set(report["cost"]) == {"kind", "per_inference", "network"}
+    assert "That is the network" not in Page(render(report)).text
+
+
 def test_hostile_labels_are_shown_and_do_nothing() -> None:
     inputs = records(5, words=HOSTILE)
     source = render(assemble(**inputs))

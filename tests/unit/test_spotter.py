@@ -57,11 +57,16 @@ def test_a_frame_is_whole_with_its_last_sample() -> None:
 
 
 def test_frames_that_start_at_their_sample() -> None:
-    class Starting(FrontEnd):
-        center = False
-
-    front_end = Starting(CONFIG)
+    rng, front_end = seeds.fresh("not centred"), FrontEnd(FrontEndConfig(center=False))
     assert [spotter.whole_frames(front_end, n) for n in (479, 480, 639, 640)] == [0, 1, 1, 2]
+    pcm = rng.normal(0, 3000, 20_000).astype(np.int16)
+    frames = front_end.encode(front_end.energies(pcm[np.newaxis]))[0, 0]
+    assert np.array_equal(spotter.features(front_end, spotter.reader(pcm), 7, 50), frames[7:57])
+    net = network(rng, front_end)
+    found = spotter.infer(net, front_end, spotter.reader(pcm), stride=2, count=3)
+    assert found.samples.tolist() == [(front_end.frames - 1 + 2 * index) * 160 + 480 for index in range(3)]
+    window = frames[2 : 2 + front_end.frames][np.newaxis, np.newaxis]
+    assert np.array_equal(interpreter.logits(net, window)[0], found.logits[1])
 
 
 def test_no_inference_yet() -> None:

@@ -10,7 +10,7 @@ from pqk_codegen.decision import NEVER, ONE, Settings
 from support import seeds, streaming
 
 from pqk import boards, pipeline, tables
-from pqk.errors import DataError, ProjectError
+from pqk.errors import DataError, LinkError, ProjectError
 from pqk.frontend import RATE, FrontEnd
 from pqk.project import Project, StreamConfig
 from pqk.stream import device as on_device
@@ -153,3 +153,21 @@ def test_counters_that_wrap_around(made) -> None:  # type: ignore[no-untyped-def
             return replace(reply, network_ticks=(reply.network_ticks + 2**32 - 70_000) % 2**32)
 
     assert on_device.costs(Wrapping(network), stream, streaming.settings(opened), 20, 1.0) == plain
+
+
+@pytest.mark.parametrize(
+    ("problem", "restored"), [(LinkError("the device is gone"), False), (KeyboardInterrupt(), True)]
+)
+def test_settings_are_put_back_where_the_device_answers(made, problem: BaseException, restored: bool) -> None:  # type: ignore[no-untyped-def]
+    opened, network = made
+    stream = Mix(pipeline.scan_data(opened, None), Recipe("testing", 10, None))
+
+    class Failing(streaming.ReferenceDevice):
+        def stream_push(self, _: np.ndarray) -> streaming.Reply:
+            raise problem
+
+    device = Failing(network)
+    before = device.settings()
+    with pytest.raises(type(problem)):
+        on_device.costs(device, stream, streaming.settings(opened), 20, 1.0)
+    assert (device.set[-1] == before) == restored

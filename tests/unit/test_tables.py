@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from support.reports import records
+from support.reports import records, stream_record
 
 from pqk import boards, tables
 
@@ -52,3 +52,26 @@ def test_tuning_lists_costs_and_changes() -> None:
     assert printed.endswith("the measurement changes no choice")
     changed = record | {"changed": [{"layer": "conv1", "before": "conv2d_sparse4", "after": "conv2d_lanes"}]}
     assert tables.tuning(changed).endswith("conv1: conv2d_sparse4 -> conv2d_lanes")
+
+
+def test_what_streams_gave() -> None:
+    record = stream_record(1)
+    never = record["conditions"][1]["operating"][1]
+    never["thresholds"] = [65535] * 8
+    never["testing"] |= {"false_rejects": 1.0, "hits": 0, "latency": {"0.5": None, "0.9": None}}
+    lines = [" ".join(line.split()) for line in tables.streaming(record).splitlines()]
+    clean, _, _, _, last, configured = lines[1:7]
+    assert clean.startswith("clean 1 /h one for each word ")
+    result = record["conditions"][0]["operating"][0]["testing"]
+    assert f"({520 - result['hits']} of 520)" in clean
+    assert clean.endswith(" 0.27 s 0.40 s")
+    assert last.startswith("10 dB 0.5 /h never 100.0 % (520 of 520) ")
+    assert last.endswith(" - -")
+    assert configured.startswith("10 dB - 0.8 (pqk.toml) ")
+    assert (
+        "each: 1 h of testing audio with 520 words of the list and 508 others, "
+        "30 min of validation, which chose the thresholds" in lines
+    )
+    assert any("2 min through the device: 0 of 17 detections and 0 of 291 inferences differ" in line for line in lines)
+    assert lines[-2] == "100 ms 10 /s 1,400,000 12,345,670 13,745,670"
+    assert "through the device" not in tables.streaming(stream_record(1, device=False))

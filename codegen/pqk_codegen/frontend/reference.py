@@ -182,7 +182,7 @@ class Transform:
         z = np.zeros((2, self.points, samples.shape[1]), np.int32)
         used = len(samples) // 2
         z[0, :used], z[1, :used] = samples[0::2], samples[1::2]
-        single = single_halvings(np.einsum("ijn,ijn->n", z, z, dtype=np.int64))
+        single = single_halvings((z[0] * z[0] + z[1] * z[1]).sum(axis=0, dtype=np.int64))
         z = self._first_stage(z)
         for left, factors in zip(range(len(self._stages), 0, -1), self._stages, strict=True):
             z = _stage(z, factors, single >= left)
@@ -229,7 +229,7 @@ class Transform:
 def single_halvings(energy: Ints) -> Ints:
     """How many stages, the last ones of radix 4, may halve once only: int64[n] in 0..3.
 
-    energy: sum of the squares of all real and imaginary parts. After the stage of 4**s points amplitudes are at most
+    energy: sum of the squares of all amplitudes. After the stage of 4**s points amplitudes are at most
     2**s * sqrt(energy) over the halvings so far. With `single` in 1..3 that stays below 2**15, and 0.8 % below is left
     for rounding errors.
     """

@@ -23,4 +23,4 @@ class Conv2d(Convolution):
         return (self.weights.shape[0], source.shape[0], *self.kernel)
 
     def _apply_tap(self, ky: int, kx: int, planes: Array) -> Array:
-        return np.asarray(self.weights[:, :, ky, kx].astype(np.float64) @ planes)
+        return np.asarray(self.weights[:, :, ky, kx].astype(planes.dtype) @ planes)

@@ -48,7 +48,7 @@ class Convolution(Op):
 
     @abstractmethod
     def _apply_tap(self, ky: int, kx: int, planes: Array) -> Array:
-        """One tap of every window: float64 [n, in, positions] to [n, out, positions]."""
+        """One tap of every window: floats [n, in, positions] to [n, out, positions]."""
 
     @property
     def kernel(self) -> tuple[int, int]:
@@ -92,8 +92,11 @@ class Convolution(Op):
 
     def largest_accumulator(self, source: Tensor) -> Array:
         """int64 [out]: the largest magnitude that the accumulator can reach, bias included."""
+        return self._largest_sum(source.magnitude)
+
+    def _largest_sum(self, magnitude: int) -> Array:
         total = np.abs(self.weights.astype(np.int64)).reshape(len(self.weights), -1).sum(axis=1)
-        return np.asarray(total * source.magnitude + np.abs(self.bias.astype(np.int64)))
+        return np.asarray(total * magnitude + np.abs(self.bias.astype(np.int64)))
 
     def reference(self, inputs: Sequence[Array], output: Tensor) -> Array:
         product = self.pooled(inputs[0]) * self.multiplier.astype(np.int64)[:, None, None]
@@ -112,18 +115,20 @@ class Convolution(Op):
     def sums(self, x: Array) -> Array:
         """int64 [n, out, height, width]: bias plus the weighted sums, before ReLU and pool.
 
-        Products run in float64 for speed: every partial sum is an integer below 2**31, hence exact.
+        Products run in floats for speed. They are exact, because every partial sum is an integer that fits: below 2**31
+        always, and in float32 where it is below 2**24 for these inputs.
         """
+        kind = np.float32 if self._largest_sum(int(np.abs(x).max(initial=0))).max(initial=0) < 2**24 else np.float64
         top, left, bottom, right = self.padding
-        padded = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right))).astype(np.float64)
+        padded = np.pad(x.astype(kind), ((0, 0), (0, 0), (top, bottom), (left, right)))
         (step_y, step_x), (dilation_y, dilation_x) = self.stride, self.dilation
         height, width = self._size(x.shape[2:])
-        total = np.zeros((x.shape[0], len(self.bias), height * width))
+        total = np.zeros((x.shape[0], len(self.bias), height * width), kind)
         for ky, kx in np.ndindex(*self.kernel):
             y, z = ky * dilation_y, kx * dilation_x
             window = padded[:, :, y : y + step_y * height : step_y, z : z + step_x * width : step_x]
             total += self._apply_tap(ky, kx, window.reshape(*window.shape[:2], height * width))
-        total += self.bias.astype(np.float64)[:, None]
+        total += self.bias.astype(kind)[:, None]
         return np.asarray(total.reshape(*total.shape[:2], height, width).astype(np.int64))
 
     @property

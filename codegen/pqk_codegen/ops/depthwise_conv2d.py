@@ -23,4 +23,4 @@ class DepthwiseConv2d(Convolution):
         return (source.shape[0], *self.kernel)
 
     def _apply_tap(self, ky: int, kx: int, planes: Array) -> Array:
-        return np.asarray(self.weights[:, ky, kx, None].astype(np.float64) * planes)
+        return np.asarray(self.weights[:, ky, kx, None].astype(planes.dtype) * planes)

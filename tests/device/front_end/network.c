@@ -4,7 +4,7 @@
 uint8_t pqk_arena[PQK_ARENA_BYTES];
 static int16_t samples[PQK_WINDOW] __attribute__((aligned(4)));
 static int32_t logits[PQK_OUTPUTS];
-static uint32_t scratch[PQK_FRONT_END_SCRATCH] __attribute__((aligned(8)));
+static uint32_t scratch[PQK_FRONT_END_SCRATCH];
 
 const char *const pqk_network_labels[PQK_OUTPUTS];
 
