@@ -191,7 +191,7 @@ def _read(journal: Path, header: dict[str, str]) -> dict[Key, Inference]:
             entry = json.loads(line)
             key = entry.pop("name"), entry.pop("input")
             done[key] = Inference(tuple(entry.pop("logits")), layer_ticks=tuple(entry.pop("layer_ticks")), **entry)
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError):  # AttributeError: JSON, but no object
         return done
     return done
 

@@ -13,6 +13,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from pqk_codegen.errors import IrError
 from pqk_codegen.ir import Network, Op, Tensor, verify
 from pqk_codegen.ops import Add, Append, Convolution, FullyConnected, SumPool
@@ -53,10 +55,10 @@ def interior_rows(network: Network) -> Rows:
 
 
 def with_interior_mean(network: Network) -> Network:
-    """The same network with its mean over interior rows, verified.
+    """The same network with its mean over interior rows, verified. What follows the mean gets its scale.
 
     Raises:
-        IrError: there are none.
+        IrError: there are none, or something else than a fully connected layer follows the mean.
     """
     mean = _mean(network)
     (source,), output = network.op_tensors(mean)
@@ -65,10 +67,20 @@ def with_interior_mean(network: Network) -> Network:
         raise IrError(f"{network.arch}: zero padding reaches every row of what is averaged")
     changed = replace(mean, first_row=first, last_row=last)
     positions = changed.positions(source)
+    share = positions / mean.positions(source)
     tensors = {**network.tensors}
     tensors[output.name] = replace(output, scale=source.scale / positions, maximum=source.maximum * positions)
-    ops = tuple(changed if op is mean else op for op in network.ops)
-    return verify(replace(network, tensors=tensors, ops=ops))
+    ops: list[Op] = []
+    for op in network.ops:
+        if mean.output in op.inputs:
+            if not isinstance(op, FullyConnected):
+                raise IrError(f"{op.kind} {op.name!r} after the mean has no bias to be scaled")
+            # A step of the accumulator now stands for more, so the same bias is fewer of them.
+            op = replace(op, bias=np.rint(op.bias * share).astype(np.int32))
+            logits = tensors[op.output]
+            tensors[op.output] = replace(logits, scale=logits.scale / share)
+        ops.append(changed if op is mean else op)
+    return verify(replace(network, tensors=tensors, ops=tuple(ops)))
 
 
 def chunked(network: Network, hop: int) -> Chunked:
