@@ -170,7 +170,9 @@ def evaluate(
 @port_option
 @click.option("--fast", is_flag=True, help="Send a file as fast as it goes, not at the pace at which it was spoken.")
 @click.option("--record", type=click.Path(path_type=Path, file_okay=False), help="Keep what was heard at detections.")
-@click.option("--threshold", type=click.FloatRange(0, 1), help="Averaged posterior at which a word counts as heard.")
+@click.option(
+    "--threshold", "limits", multiple=True, help="Averaged posterior at which words are heard: 0.8, or yes=0.9 for one."
+)
 @click.option("--smoothing-ms", type=click.FloatRange(min=0), help="Posteriors are averaged over so much time.")
 @click.option("--hop-ms", type=click.FloatRange(min=1), help="From one inference to the next.")
 @click.option("--refractory-ms", type=click.FloatRange(min=0), help="After a detection there is no other for so long.")
@@ -182,7 +184,7 @@ def listen(
     port: str | None,
     fast: bool,
     record: Path | None,
-    threshold: float | None,
+    limits: tuple[str, ...],
     smoothing_ms: float | None,
     hop_ms: float | None,
     refractory_ms: float | None,
@@ -202,16 +204,18 @@ def listen(
     built = pipeline.load_build(project, board.name)
     found = run.load_spotter(project, built)
     classes = found.network.classes
-    wishes = listening.Wishes(threshold, smoothing_ms, hop_ms, refractory_ms)
+    words = [name if keyword else None for name, keyword in zip(classes, found.keywords, strict=True)]
+    thresholds = listening.thresholds(limits, project.words)
+    wishes = listening.Wishes(thresholds, smoothing_ms, hop_ms, refractory_ms)
     keep = listening.Keeper(record, classes, time.strftime("%Y%m%d-%H%M%S")) if record else None
     lines = listening.Lines(lambda text: click.echo(text, nl=False), classes, meter=sys.stdout.isatty())
     with (
         _source(source) as audio,
         runners.connect(board, built.directory, expected_build=built.record["id"], port=port) as device,
     ):
-        settings = listening.wished(device.settings(), wishes, found.keywords, found.front_end.hop)
-        device.set_settings(settings)
-        click.echo(f"listening to {audio.title}; Ctrl-C ends it", err=True)
+        hop = found.front_end.hop
+        settings = device.set_settings(listening.wished(device.settings(), wishes, words, hop))
+        click.echo(f"listening to {audio.title}; {listening.told(settings, words, hop)}; Ctrl-C ends it", err=True)
         summary = listening.listen(device, audio, lines, fast=fast, keep=keep)
     lines.clear()
     click.echo(summary.line())

@@ -3,8 +3,8 @@
 import io
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -24,11 +24,15 @@ LATE_S = 1.0
 """What a sound card's driver may hold back; audio that is sent later would have been lost."""
 
 
+ALL_WORDS = ""
+
+
 @dataclass(frozen=True)
 class Wishes:
     """Settings that the user wants to differ from the device's; None leaves them."""
 
-    threshold: float | None = None
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+    """By word; ALL_WORDS stands for those that are not named."""
     smoothing_ms: float | None = None
     hop_ms: float | None = None
     refractory_ms: float | None = None
@@ -65,13 +69,33 @@ class Display(Protocol):
         """A word was heard; where it will be kept."""
 
 
-def wished(settings: Settings, wishes: Wishes, keywords: Sequence[bool], hop: int) -> Settings:
+def thresholds(texts: Sequence[str], words: Sequence[str]) -> dict[str, float]:
+    """What is wished in words like "0.8" (all words) or "yes=0.9".
+
+    Raises ProjectError: a text is neither, the number is not in 0..1, or there is no such word.
+    """
+    found = {}
+    for text in texts:
+        name, _, number = text.rpartition("=")
+        try:
+            value = float(number)
+        except ValueError:
+            value = -1.0
+        if not 0 <= value <= 1:
+            raise ProjectError(f"{text!r} is not a threshold", "for instance --threshold 0.8, or --threshold yes=0.9")
+        if "=" in text and name not in words:
+            raise ProjectError(f"{name!r} is not a word of this project", f"its words: {', '.join(words)}")
+        found[name or ALL_WORDS] = value
+    return found
+
+
+def wished(settings: Settings, wishes: Wishes, words: Sequence[str | None], hop: int) -> Settings:
     """`settings` with what is wished. Where only the hop changes, the time that is smoothed over stays.
 
     Args:
         settings: the device's.
         wishes: what shall change.
-        keywords: which outputs are words.
+        words: the word that each output stands for, None where it is none.
         hop: samples from one frame to the next.
 
     Raises:
@@ -89,15 +113,34 @@ def wished(settings: Settings, wishes: Wishes, keywords: Sequence[bool], hop: in
             f" {MOST_SMOOTHING} at most",
             f"--smoothing-ms {MOST_SMOOTHING * hop_ms:g}, or a larger --hop-ms",
         )
-    thresholds = settings.thresholds
-    if wishes.threshold is not None:
-        wanted = q15(wishes.threshold)
-        thresholds = tuple(wanted if word else old for word, old in zip(keywords, thresholds, strict=True))
+    limits = tuple(
+        old if word is None else _threshold(wishes.thresholds, word, old)
+        for word, old in zip(words, settings.thresholds, strict=True)
+    )
     refractory = settings.refractory if wishes.refractory_ms is None else round(wishes.refractory_ms * RATE / MS)
     try:
-        return replace(settings, thresholds=thresholds, smoothing=smoothing, stride=stride, refractory=refractory)
+        return replace(settings, thresholds=limits, smoothing=smoothing, stride=stride, refractory=refractory)
     except ValueError as error:
         raise ProjectError(str(error), "choose another value") from error
+
+
+def _threshold(wanted: Mapping[str, float], word: str, old: int) -> int:
+    value = wanted.get(word, wanted.get(ALL_WORDS))
+    return old if value is None else q15(value)
+
+
+def told(settings: Settings, words: Sequence[str | None], hop: int) -> str:
+    """The settings in a line for the user."""
+    step_ms = settings.stride * hop * MS / RATE
+    by_word = {word: limit for word, limit in zip(words, settings.thresholds, strict=True) if word is not None}
+    if len(set(by_word.values())) == 1:
+        limits = _share(next(iter(by_word.values())))
+    else:
+        limits = ", ".join(f"{word} {_share(limit)}" for word, limit in by_word.items())
+    return (
+        f"an inference every {step_ms:g} ms, averaged over {settings.smoothing * step_ms:g} ms; threshold {limits};"
+        f" {settings.refractory * MS / RATE:g} ms of rest"
+    )
 
 
 def listen(
@@ -244,6 +287,10 @@ def meter(peak: int) -> str:
 def _clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds * 100), 6000)
     return f"{minutes:4d}:{rest / 100:05.2f}"
+
+
+def _share(limit: int) -> str:
+    return "never" if limit > ONE else f"{limit / ONE:.4g}"
 
 
 def _count(number: int, name: str) -> str:

@@ -75,6 +75,12 @@ class NetworkConfig:
     """Which network."""
 
     arch: str = "res8-narrow"
+    mean: str = "interior"
+    """What is averaged before the classifier: the `interior` rows, which do not depend on where a window of a stream
+    begins, or `all`. A network without interior rows averages all."""
+
+    def __post_init__(self) -> None:
+        _choice("network.mean", self.mean, ("interior", "all"))
 
 
 @dataclass(frozen=True)
@@ -352,6 +358,7 @@ center = {_toml(front.center)}               # whether frame t has its centre at
 
 [network]
 arch = {json.dumps(network.arch)}       # or "res8": larger, about 5 times the work
+mean = {json.dumps(network.mean)}          # of the rows that overlapping windows share; "all": none can be reused
 
 [compression]
 method = {json.dumps(compression.method)}              # pruned, quantised, distilled from itself

@@ -130,15 +130,29 @@ void pqk_add_planes(const pqk_add_planes_t *layer, const uint8_t *a, const uint8
 void pqk_add_planes_mve(const pqk_add_planes_t *layer, const uint8_t *a, const uint8_t *b,
                         uint8_t *output);
 
-/* output[c] = sum over plane c. u8 and s8 name the input's type. */
+/* output[c] = sum over plane c, or over some of its rows. u8 and s8 name the input's type. */
 typedef struct {
-    pqk_planes_t input;
+    pqk_planes_t input; /* of these rows */
+    uint32_t first;     /* bytes from row 0 to the first of them */
 } pqk_sum_planes_t;
 
 void pqk_sum_planes_u8(const pqk_sum_planes_t *layer, const uint8_t *input, int32_t *output);
 void pqk_sum_planes_s8(const pqk_sum_planes_t *layer, const uint8_t *input, int32_t *output);
 void pqk_sum_planes_mve_u8(const pqk_sum_planes_t *layer, const uint8_t *input, int32_t *output);
 void pqk_sum_planes_mve_s8(const pqk_sum_planes_t *layer, const uint8_t *input, int32_t *output);
+
+/* output = rows first, first + 1, ... of `history` rows that earlier runs have seen, zeros before
+ * the first run, and the input's rows below them. state: [channels][history][width], dense; it
+ * becomes the last `history` of all these rows. */
+typedef struct {
+    pqk_planes_t input;
+    pqk_planes_t output;
+    uint16_t history;
+    uint16_t first;
+} pqk_append_planes_t;
+
+void pqk_append_planes(const pqk_append_planes_t *layer, const uint8_t *input, uint8_t *output,
+                       uint8_t *state);
 
 /* output[k] = bias[k] + sum over c of weights[k * inputs + c] * input[c]. */
 typedef struct {
@@ -372,14 +386,35 @@ void pqk_add_wide_lanes_u7(const pqk_add_lanes_t *layer, const uint32_t *a, cons
 void pqk_add_wide_lanes_u8(const pqk_add_lanes_t *layer, const uint32_t *a, const uint32_t *b,
                            uint32_t *output);
 
-/* output[c] = sum over plane c of lanes 16 bits apart, or 23. The sum of a lane of 16 bits over its
- * plane fits that lane. */
+/* output[c] = sum over rows of plane c of lanes 16 bits apart, or 23. The sum of a lane of 16 bits
+ * over its rows fits that lane. Lines of which both lanes count, only the lower, only the upper: */
+typedef struct {
+    uint16_t first;
+    uint16_t count;
+} pqk_lines_t;
+
 typedef struct {
     pqk_lanes_t input;
+    pqk_lines_t both;
+    pqk_lines_t lower;
+    pqk_lines_t upper;
 } pqk_sum_lanes_t;
 
 void pqk_sum_lanes(const pqk_sum_lanes_t *layer, const uint32_t *input, int32_t *output);
 void pqk_sum_wide_lanes(const pqk_sum_lanes_t *layer, const uint32_t *input, int32_t *output);
+
+/* pqk_append_planes on lanes 16 bits apart, elements 0 .. 255. The output has no line above its
+ * first one; its columns beside the tensor, and what lies beyond its rows, become zero. */
+typedef struct {
+    pqk_lanes_t input;
+    pqk_lanes_t output;
+    uint16_t lines; /* of the output */
+    uint16_t history;
+    uint16_t first;
+} pqk_append_lanes_t;
+
+void pqk_append_lanes(const pqk_append_lanes_t *layer, const uint32_t *input, uint32_t *output,
+                      uint8_t *state);
 
 /* Lanes from planes. Word (l, j) of the plane of phase (py, px) of a channel becomes
  * x[l * stride_y + py - top, j * stride_x + px - left] plus the element rows * stride_y below it

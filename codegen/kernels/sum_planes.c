@@ -7,7 +7,8 @@ PQK_INLINE void run(const pqk_sum_planes_t *layer, const uint8_t *input, int32_t
     for (uint32_t c = 0; c < layer->input.channels; c++) {
         int32_t sum = 0;
         for (uint32_t y = 0; y < layer->input.height; y++) {
-            const uint8_t *row = input + c * layer->input.plane + y * layer->input.row;
+            const uint8_t *row =
+                input + layer->first + c * layer->input.plane + y * layer->input.row;
             for (uint32_t x = 0; x < layer->input.width; x++) {
                 sum += pqk_element(row[x], is_signed);
             }

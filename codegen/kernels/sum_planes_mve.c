@@ -8,7 +8,7 @@ PQK_INLINE void run(const pqk_sum_planes_t *layer, const uint8_t *input, int32_t
     const pqk_planes_t planes = layer->input;
     const uint32_t length = (planes.height - 1u) * planes.row + planes.width;
     for (uint32_t c = 0; c < planes.channels; c++) {
-        output[c] = pqk_sum_bytes(input + c * planes.plane, length, is_signed);
+        output[c] = pqk_sum_bytes(input + layer->first + c * planes.plane, length, is_signed);
     }
 }
 

@@ -2,12 +2,14 @@
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pqk_codegen import assets
 from pqk_codegen.layout import Buffer, Planes
 from pqk_codegen.plan import Plan
+from pqk_codegen.streaming import Chunked
 from pqk_codegen.templates import template
 
 HEADERS = (
@@ -21,7 +23,27 @@ HEADERS = (
 BUILD_ID = "@BUILD_ID@"
 
 
-def generate(plan: Plan, directory: Path, *, salt: str = "", audio: Mapping[str, str] | None = None) -> str:
+@dataclass(frozen=True, eq=False)
+class Chunk:
+    """A chunk network beside the network of the whole window, and its plan."""
+
+    chunked: Chunked
+    plan: Plan
+
+    @property
+    def state(self) -> int:
+        """Bytes of RAM that it needs beside the arena, which both networks share."""
+        return self.chunked.phases * self.plan.state
+
+
+def generate(
+    plan: Plan,
+    directory: Path,
+    *,
+    salt: str = "",
+    audio: Mapping[str, str] | None = None,
+    chunk: Chunk | None = None,
+) -> str:
     """Write the C of `plan` into `directory` (made if missing) and return its build id.
 
     Args:
@@ -30,13 +52,17 @@ def generate(plan: Plan, directory: Path, *, salt: str = "", audio: Mapping[str,
         salt: what else makes a firmware different (board, firmware sources, compiler); part of the build id.
         audio: text by name of the files that make samples into the network's input and its logits into detections,
             see `generate_spotter.audio_files`; None for a network that is given its input.
+        chunk: what computes the windows of a stream from what is new in them; None if each is computed as a whole.
 
     The build id, 16 hexadecimal digits, is a hash of every file written and of `salt`.
     """
-    context = _context(plan) | {"audio": audio is not None}
-    files = {name: template(f"{name}.j2").render(context) for name in ("network.h", "network.c")}
+    files = _window_files(plan, audio is not None, chunk)
+    sources = {*HEADERS, *plan.sources}
+    if chunk:
+        files |= _chunk_files(chunk)
+        sources |= {*chunk.plan.sources}
     kernels = assets.directory("kernels")
-    files |= {name: (kernels / name).read_text(encoding="utf-8") for name in (*HEADERS, *plan.sources)}
+    files |= {name: (kernels / name).read_text(encoding="utf-8") for name in sources}
     files |= audio or {}
     hasher = hashlib.sha256(salt.encode())
     for name in sorted(files):
@@ -46,6 +72,34 @@ def generate(plan: Plan, directory: Path, *, salt: str = "", audio: Mapping[str,
     for name, text in files.items():
         (directory / name).write_text(text.replace(BUILD_ID, build_id), encoding="utf-8")
     return build_id
+
+
+def _window_files(plan: Plan, audio: bool, chunk: Chunk | None) -> dict[str, str]:
+    context = _context(plan) | {
+        "audio": audio,
+        "chunk": chunk,
+        "arena": max(plan.arena, chunk.plan.arena if chunk else 0),
+        "is_chunk": False,
+        "phases": 1,
+        "prefix": "pqk_network",
+        "macro": "PQK",
+    }
+    return {name: template(f"{name}.j2").render(context) for name in ("network.h", "network.c")}
+
+
+def _chunk_files(chunk: Chunk) -> dict[str, str]:
+    context = _context(chunk.plan) | {
+        "audio": False,
+        "chunk": chunk,
+        "is_chunk": True,
+        "phases": chunk.chunked.phases,
+        "prefix": "pqk_chunk",
+        "macro": "PQK_CHUNK",
+    }
+    return {
+        "chunk.h": template("chunk.h.j2").render(context),
+        "chunk.c": template("network.c.j2").render(context),
+    }
 
 
 def c_string(text: str) -> str:

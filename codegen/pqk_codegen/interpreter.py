@@ -1,5 +1,7 @@
 """Runs a network with the reference arithmetic. What this computes is, by definition, right."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from pqk_codegen.errors import IrError
@@ -19,13 +21,36 @@ def run(network: Network, x: Array) -> dict[str, Array]:
         int64 arrays [n, *shape] by tensor name.
 
     Raises:
-        IrError: the input's shape or range is wrong, or a result leaves its tensor's range (a bug in an operation).
+        IrError: the input's shape or range is wrong, or a result leaves its tensor's range (a bug in an operation),
+            or the network has a state (see `advance`).
     """
+    if network.has_state:
+        raise IrError(f"{network.arch} has a state: what it computes depends on the runs before")
+    return advance(network, x, fresh_state(network, len(x)))[0]
+
+
+State = Mapping[str, Array]
+"""What the operations of a network know of earlier runs, by operation: int64 [n, ...] for n sequences of runs."""
+
+
+def fresh_state(network: Network, n: int) -> State:
+    """The state of `n` sequences before their first run."""
+    return {op.name: op.fresh_state(network.op_tensors(op)[0], n) for op in network.ops if op.has_state}
+
+
+def advance(network: Network, x: Array, state: State) -> tuple[dict[str, Array], State]:
+    """One run of `n` sequences at once: every tensor, see `run`, and the state after it."""
+    after = dict(state)
     values = {network.input: _checked(np.asarray(x), network.tensors[network.input])}
     for op in network.ops:
         _, output = network.op_tensors(op)
-        values[op.output] = _checked(op.reference([values[name] for name in op.inputs], output), output)
-    return values
+        operands = [values[name] for name in op.inputs]
+        if op.has_state:
+            result, after[op.name] = op.advance(operands, state[op.name], output)
+        else:
+            result = op.reference(operands, output)
+        values[op.output] = _checked(result, output)
+    return values, after
 
 
 def logits(network: Network, x: Array) -> Array:

@@ -19,6 +19,8 @@ from pqk_codegen.errors import IrError
 Array = npt.NDArray[Any]
 
 DTYPE_RANGES = {"uint8": (0, 255), "int8": (-128, 127), "int32": (-(2**31), 2**31 - 1)}
+NEWER = "newer"
+"""Marks, in its metadata, an attribute that older files lack: they get its default."""
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
@@ -67,7 +69,21 @@ class Op(ABC):
 
     @abstractmethod
     def reference(self, inputs: Sequence[Array], output: Tensor) -> Array:
-        """The definition of the arithmetic. Arrays are int64 [n, *shape]; so is the result."""
+        """The definition of the arithmetic, from a fresh state. Arrays are int64 [n, *shape]; so is the result."""
+
+    @property
+    def has_state(self) -> bool:
+        """Whether the result depends on earlier runs of the network."""
+        return False
+
+    def fresh_state(self, inputs: Sequence[Tensor], n: int) -> Array:
+        """What an operation with a state knows before the first run: int64 [n, ...] for n sequences of runs."""
+        del inputs
+        return np.zeros((n, 0), np.int64)
+
+    def advance(self, inputs: Sequence[Array], state: Array, output: Tensor) -> tuple[Array, Array]:
+        """The result of a run, see `reference`, and the state after it."""
+        return self.reference(inputs, output), state
 
     @property
     def weight_values(self) -> Array | None:
@@ -109,6 +125,11 @@ class Network:
     def op_tensors(self, op: Op) -> tuple[list[Tensor], Tensor]:
         """The tensors `op` reads, and the one it writes."""
         return [self.tensors[name] for name in op.inputs], self.tensors[op.output]
+
+    @property
+    def has_state(self) -> bool:
+        """Whether a run depends on the runs before it."""
+        return any(op.has_state for op in self.ops)
 
     @property
     def parameters(self) -> int:

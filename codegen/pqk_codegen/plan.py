@@ -44,6 +44,8 @@ class Layer:
     code_symbol: str | None
     """Function of code specialised to the weights."""
     arguments: tuple[str, ...]
+    state: int
+    """Bytes that the call keeps for the next run: its last argument; 0 if there is none."""
     clear: Buffer | None
     """Output buffer whose halo must be zeroed before the call."""
     cost: Cost
@@ -80,6 +82,11 @@ class Plan:
     def flash(self) -> int:
         """Bytes of all tables."""
         return sum(layer.flash for layer in self.layers)
+
+    @property
+    def state(self) -> int:
+        """Bytes that are kept from one run to the next, for each phase of a chunk network."""
+        return sum(layer.state for layer in self.layers)
 
     @property
     def cost(self) -> Cost:
@@ -152,6 +159,7 @@ def _layer(program: Program, step: Step, buffers: dict[str, Buffer], symbols: di
         assembly=call.assembly,
         code_symbol=call.assembly_symbol,
         arguments=(*(_pointer(buffers[name], constant=True) for name in step.reads), _pointer(output, constant=False)),
+        state=call.state,
         clear=output if needs_clearing else None,
         cost=call.cost,
         macs=op.macs(*tensors) if op and tensors else 0,

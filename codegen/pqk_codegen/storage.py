@@ -4,12 +4,12 @@ A kernel writes its output in one form; readers that want another get a copy, ma
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pqk_codegen.errors import IrError
 from pqk_codegen.ir import Network, Op, Tensor
 from pqk_codegen.kernels import CONVERSIONS
-from pqk_codegen.kernels.base import PLANES, Form, Invocation, Kernel, Move, Node, Site
+from pqk_codegen.kernels.base import ANY_OWNER, PLANES, Form, Invocation, Kernel, Move, Node, Site
 from pqk_codegen.layout import Lanes, Layout, Planes, Vector
 
 Halo = tuple[int, int, int, int]
@@ -95,12 +95,27 @@ class _Forms:
         self.stored = {network.input: PLANES}
         for op in network.ops:
             self.stored[op.output] = self._written(op.output, kernels[op.name].writes(nodes[op.name]))
+        self.wanted = {name: [self.read(name, form) for form in forms] for name, forms in self.wanted.items()}
         self._groups = self._aligned_groups(kernels)
         self._shared = self._shared_halos()
 
     def _written(self, tensor: str, choices: tuple[Form, ...]) -> Form:
-        wanted = {form.key for form in self.wanted[tensor]}
-        return next((form for form in choices if form.key in wanted), choices[0])
+        for choice in choices:
+            for wanted in self.wanted[tensor]:
+                if wanted.owner == ANY_OWNER:
+                    continue
+                if choice.owner == ANY_OWNER and wanted.owner and choice.key[:2] == wanted.key[:2]:
+                    return wanted
+                if choice.key == wanted.key:
+                    return choice
+        return next(choice for choice in choices if choice.owner != ANY_OWNER)
+
+    def read(self, tensor: str, form: Form) -> Form:
+        """The form in which a kernel that reads `form` gets a tensor."""
+        if form.owner != ANY_OWNER:
+            return form
+        stored = self.stored[tensor]
+        return replace(stored, halo=(0, 0, 0, 0)) if stored.key[:2] == form.key[:2] else replace(form, owner="")
 
     def _aligned_groups(self, kernels: Mapping[str, Kernel]) -> dict[str, str]:
         """For each tensor the first one of those of its size that lie like it, so that kernels can go along all."""
@@ -171,7 +186,7 @@ class _Steps:
 
     def append(self, op: Op, kernel: Kernel) -> bool:
         node = self.resolver.nodes[op.name]
-        wanted = kernel.reads(node)
+        wanted = [self.forms.read(*pair) for pair in zip(op.inputs, kernel.reads(node), strict=True)]
         reads = tuple(self._copy(name, form) for name, form in zip(op.inputs, wanted, strict=True))
         written = self.forms.stored[op.output]
         layouts = {name: self.layouts[copy] for name, copy in zip(op.inputs, reads, strict=True)}

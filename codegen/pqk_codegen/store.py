@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pqk_codegen.errors import IrError
-from pqk_codegen.ir import Array, Network, Op, Tensor, verify
+from pqk_codegen.ir import NEWER, Array, Network, Op, Tensor, verify
 from pqk_codegen.ops import OPS
 
 VERSION = 1
@@ -93,7 +93,7 @@ def _op(item: dict[str, Any], arrays: dict[str, Array]) -> Op:
             values[field.name] = tuple(value) if isinstance(value, list) else value
         elif f"{item['name']}.{field.name}" in arrays:
             values[field.name] = arrays[f"{item['name']}.{field.name}"]
-        else:
+        elif not field.metadata.get(NEWER):
             raise IrError(f"{item['op']} {item['name']!r} has no {field.name}")
     return kind(**values)
 

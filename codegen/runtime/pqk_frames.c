@@ -75,8 +75,16 @@ uint32_t pqk_frames_take(const int16_t *from, uint32_t count, int *complete) {
 }
 
 void pqk_frames_read(pqk_window_reader read) {
-    read(0, frames + oldest, RING_BYTES - oldest);
-    if (oldest) {
-        read(RING_BYTES - oldest, frames, oldest);
+    pqk_frames_read_some(0, PQK_FRAMES, read);
+}
+
+void pqk_frames_read_some(uint32_t first, uint32_t count, pqk_window_reader read) {
+    uint32_t at = oldest + first * PQK_FRAME_FEATURES;
+    at -= at < RING_BYTES ? 0 : RING_BYTES;
+    const uint32_t bytes = count * PQK_FRAME_FEATURES;
+    const uint32_t before_end = bytes < RING_BYTES - at ? bytes : RING_BYTES - at;
+    read(0, frames + at, before_end);
+    if (before_end < bytes) {
+        read(before_end, frames, bytes - before_end);
     }
 }

@@ -23,4 +23,7 @@ uint32_t pqk_frames_take(const int16_t *samples, uint32_t count, int *complete);
  * the first ones mean nothing. */
 void pqk_frames_read(pqk_window_reader read);
 
+/* The same for `count` > 0 of those frames, from frame `first` on; they begin at offset 0. */
+void pqk_frames_read_some(uint32_t first, uint32_t count, pqk_window_reader read);
+
 #endif

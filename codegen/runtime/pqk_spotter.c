@@ -5,6 +5,14 @@
 #include "network.h"
 #include "spotter.h"
 
+#if PQK_REUSE
+#include "chunk.h"
+
+/* A window's logits from what is new in it: every PQK_CHUNK_HOP frames a run is due. */
+static uint32_t until_run; /* frames */
+static uint32_t turn;
+#endif
+
 /* Zeros pushed at once: too few for two frames. */
 #define SILENCE (PQK_HOP < 32u ? PQK_HOP : 32u)
 
@@ -34,8 +42,19 @@ static uint32_t lap(void) {
     return ticks;
 }
 
+/* Runs are due at the first whole window and before it, too: they see the frames that windows
+ * share. */
+static void forget_runs(void) {
+#if PQK_REUSE
+    pqk_chunk_reset();
+    until_run = (PQK_FRAMES - 1u) % PQK_CHUNK_HOP + 1u;
+    turn = 0;
+#endif
+}
+
 static void forget(void) {
     pqk_frames_reset();
+    forget_runs();
     pqk_decision_reset();
     __builtin_memset(&counters, 0, sizeof counters);
     until_inference = PQK_FRAMES;
@@ -90,12 +109,45 @@ const int32_t *pqk_window_logits(void) {
     return pqk_network_logits();
 }
 
+#if PQK_REUSE
+__attribute__((noinline)) static void run_chunk(void) {
+    counters.front_end_ticks += lap();
+    pqk_chunk_begin(turn);
+    pqk_frames_read_some(PQK_CHUNK_FIRST_FRAME, PQK_CHUNK_FRAMES, pqk_chunk_set_input);
+    for (uint32_t layer = 0; layer < PQK_CHUNK_LAYERS; layer++) {
+        pqk_chunk_run_layer(layer);
+    }
+    turn = (turn + 1u) % PQK_CHUNK_PHASES;
+    counters.network_ticks += lap();
+}
+
+static void run_if_due(void) {
+    if (--until_run == 0) {
+        until_run = PQK_CHUNK_HOP;
+        run_chunk();
+    }
+}
+
+/* What the run of this frame found; between runs, with another stride, the whole window's network.
+ */
+static const int32_t *latest_logits(void) {
+    return until_run == PQK_CHUNK_HOP ? pqk_chunk_logits() : pqk_window_logits();
+}
+#else
+static void run_if_due(void) {
+}
+
+static const int32_t *latest_logits(void) {
+    return pqk_window_logits();
+}
+#endif
+
 /* Not inlined, because what it keeps on the stack would lie under the front end's, too. */
 __attribute__((noinline)) static void infer(void) {
     pqk_detection detection;
     counters.front_end_ticks += lap();
     counters.inferences++;
-    if (pqk_decide(&settings, pqk_window_logits(), counters.samples, &detection)) {
+    if (pqk_decide(&settings, latest_logits(), counters.samples, &detection)) {
         announce(&detection);
     }
     counters.network_ticks += lap();
@@ -103,7 +155,11 @@ __attribute__((noinline)) static void infer(void) {
 
 static void end_frame(void) {
     counters.frames++;
-    if (!in_clip && --until_inference == 0) {
+    if (in_clip) {
+        return;
+    }
+    run_if_due();
+    if (--until_inference == 0) {
         until_inference = settings.stride;
         infer();
     }

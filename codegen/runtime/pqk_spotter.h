@@ -65,7 +65,9 @@ void pqk_clip_end(void);
 void pqk_window_input(void);
 
 /* Runs the network on the last PQK_FRAMES frames and returns its PQK_OUTPUTS logits, which are
- * valid until the next frame. What every inference of a stream does. */
+ * valid until the next frame. What every inference of a stream does, unless chunk.h is there: then
+ * those at a multiple of PQK_CHUNK_HOP frames after the first compute only what is new, with the
+ * same logits. */
 const int32_t *pqk_window_logits(void);
 
 #endif

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from pqk.report.svg import draw
@@ -247,9 +248,14 @@ def trade_off(conditions: Sequence[dict[str, Any]], *, wide: bool) -> str:
 
 
 def _trade_off_curve(axes: "Axes", condition: dict[str, Any], colour: str) -> tuple[float, dict[str, Any], str]:
-    """Draw a condition; return where its curve ends on the right."""
-    points = sorted((point["per_hour"], -100 * point["false_rejects"]) for point in condition["curve"])
-    x, y = [point[0] for point in points], [-point[1] for point in points]
+    """Draw a condition; return where its curve ends on the right.
+
+    The curve is the best that any threshold does with at most so many false accepts: below some threshold detections
+    get in each other's way, which nobody would choose.
+    """
+    points = sorted((point["per_hour"], 100 * point["false_rejects"]) for point in condition["curve"])
+    x, y = [point[0] for point in points], list(accumulate((point[1] for point in points), min))
+    x, y = [*x, axes.get_xlim()[1]], [*y, y[-1]]
     axes.plot(x, y, color=colour, linewidth=2, drawstyle="steps-post", solid_capstyle="round")
     chosen = [point["testing"] for point in condition["operating"]]
     axes.plot(

@@ -113,7 +113,7 @@ def measured(stream: dict[str, Any] | None) -> list[tuple[str, str, str]]:
             f"Chosen on {first['validation']['seconds'] / 3600:.3g} hours made of the validation split, so that there "
             "are at most so many false accepts per hour with as few false rejects as can be; testing then says what "
             "they are worth. The curve, and what is read off it, are of the testing audio alone, and so is a little "
-            "too good. A threshold for each word is used where it pays on the half of the validation audio on which "
+            "too good. A threshold for each word is used where it pays on halves of the validation audio on which "
             "it was not chosen.",
         ),
         (

@@ -194,19 +194,29 @@ class Choice:
 
 
 def choose(scene: Scene, limit: float) -> Choice:
-    """One threshold for all words, or one for each where that earns it.
-
-    It does when thresholds for each word that were chosen on the first half of the scene beat a common one that was
-    chosen there on the second half: more hits, and no more false accepts.
-    """
+    """One threshold for all words, or one for each where that earns it; see `_per_word_pays`."""
     common = choose_common(curve(scene), limit).threshold
-    thresholds = tuple(common if keyword else NEVER for keyword in scene.keywords)
-    first, second = scene.halves()
-    start = choose_common(curve(first), limit).threshold
-    simple, fine = second.common(start), second.score(choose_per_word(first, start, limit))
-    if fine.hits > simple.hits and fine.false_accepts <= simple.false_accepts:
+    if _per_word_pays(scene, limit):
         return Choice(limit, choose_per_word(scene, common, limit), per_word=True)
-    return Choice(limit, thresholds, per_word=False)
+    return Choice(limit, tuple(common if keyword else NEVER for keyword in scene.keywords), per_word=False)
+
+
+def _per_word_pays(scene: Scene, limit: float) -> bool:
+    """Whether thresholds for each word hold on audio on which they were not chosen.
+
+    Both kinds are chosen on each half of the scene and tried on the other one. In both together those for each word
+    must have more hits than the common one, no more false accepts, and no more than `limit` per hour: with many
+    thresholds and few false accepts to choose them by, it is easy to be lucky.
+    """
+    first, second = scene.halves()
+    hits = extra = accepts = 0
+    for chosen_on, tried_on in ((first, second), (second, first)):
+        start = choose_common(curve(chosen_on), limit).threshold
+        simple, fine = tried_on.common(start), tried_on.score(choose_per_word(chosen_on, start, limit))
+        hits += fine.hits - simple.hits
+        extra += fine.false_accepts - simple.false_accepts
+        accepts += fine.false_accepts
+    return hits > 0 and extra <= 0 and accepts * HOUR / scene.seconds <= limit
 
 
 def quantile(values: Sequence[float], share: float) -> float | None:

@@ -6,7 +6,12 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pqk.train.networks.layers import Classifier, Convolution
+from pqk.train.networks.layers import Classifier, Convolution, Rows
+
+
+def rows_of(x: Tensor, rows: Rows | None) -> Tensor:
+    """The rows from the first to the last of [n, C, H, W], or all."""
+    return x if rows is None else x[:, :, rows[0] : rows[1] + 1]
 
 
 def own_weight(layer: Convolution | Classifier) -> Tensor:
@@ -54,9 +59,9 @@ class RealArithmetic:
         """Sum of two activations of `stream`."""
         return self.activation(stream, a + b)
 
-    def mean(self, x: Tensor) -> Tensor:
-        """Mean over the positions."""
-        return x.mean((2, 3))
+    def mean(self, x: Tensor, rows: Rows | None) -> Tensor:
+        """Mean over the positions of `rows`."""
+        return rows_of(x, rows).mean((2, 3))
 
     def classify(self, layer: Classifier, x: Tensor) -> Tensor:
         """Logits."""

@@ -18,7 +18,8 @@ from pqk_codegen.ir import Tensor as IrTensor
 from pqk_codegen.ops import Add, Conv2d, FullyConnected, SumPool
 from torch import Tensor
 
-from pqk.train.networks.layers import Classifier, Convolution, Network
+from pqk.train.arithmetic import rows_of
+from pqk.train.networks.layers import Classifier, Convolution, Network, Rows
 from pqk.train.quantize import QuantizedWeight
 
 SAME = (1, 1, 1, 1)  # padding of a 3x3 convolution that keeps the size
@@ -106,8 +107,9 @@ class _Folder:
         del stream, b
         return a
 
-    def mean(self, x: _Real) -> _Real:
-        return _Real(x.scale / (x.size[0] * x.size[1]), ())
+    def mean(self, x: _Real, rows: Rows | None) -> _Real:
+        first, last = rows or (0, x.size[0] - 1)
+        return _Real(x.scale / ((last - first + 1) * x.size[1]), ())
 
     def classify(self, layer: Classifier, x: _Real) -> _Real:
         weight = self._quantization.weights[layer.name]
@@ -160,8 +162,8 @@ class _IntegerArithmetic:
         del stream
         return (a + b).clamp_max(self._maximum)
 
-    def mean(self, x: Tensor) -> Tensor:
-        return x.sum((2, 3))
+    def mean(self, x: Tensor, rows: Rows | None) -> Tensor:
+        return rows_of(x, rows).sum((2, 3))
 
     def classify(self, layer: Classifier, x: Tensor) -> Tensor:
         integer = self._integers.classifiers[layer.name]
@@ -230,13 +232,15 @@ class _Recorder:
         self.ops.append(Add(name=name, inputs=(a, b), output=output))
         return output
 
-    def mean(self, x: str) -> str:
+    def mean(self, x: str, rows: Rows | None) -> str:
         source = self.tensors[x]
-        positions = source.shape[1] * source.shape[2]
+        first, last = rows or (0, None)
+        pool = SumPool(name="mean", inputs=(x,), output="mean_out", first_row=first, last_row=last)
+        positions = pool.positions(source)
         output = self.tensor(
             "mean_out", source.shape[:1], "int32", source.scale / positions, source.maximum * positions
         )
-        self.ops.append(SumPool(name="mean", inputs=(x,), output=output))
+        self.ops.append(pool)
         return output
 
     def classify(self, layer: Classifier, x: str) -> str:

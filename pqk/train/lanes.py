@@ -8,7 +8,7 @@ from pqk_codegen.lane_limits import lane_limits
 from torch import Tensor
 
 from pqk.train.integer import InputFormat, affine, to_numpy
-from pqk.train.networks.layers import Classifier, Convolution, Network
+from pqk.train.networks.layers import Classifier, Convolution, Network, Rows
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,8 @@ class _Tracer:
         del a, b
         return stream
 
-    def mean(self, x: str | None) -> str | None:
+    def mean(self, x: str | None, rows: Rows | None) -> str | None:
+        del rows
         return x
 
     def classify(self, layer: Classifier, x: str | None) -> str | None:

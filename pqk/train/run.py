@@ -24,6 +24,7 @@ from pqk.project import Project, as_plain
 from pqk.train import checkpoint, networks
 from pqk.train.augment import Augmenter, TrainingData
 from pqk.train.integer import InputFormat, to_ir
+from pqk.train.interior import average_interior
 from pqk.train.loop import Held, Progress, Report, accuracy, fit, predict
 from pqk.train.methods import Compression, Float, Method, find_compression
 
@@ -109,6 +110,8 @@ def _make(kind: type[M], project: Project, front_end: FrontEnd, classes: int) ->
     torch.manual_seed(project.training.seed)
     source = InputFormat((1, front_end.frames, front_end.features_per_frame), front_end.dtype, front_end.scale)
     network = networks.make(project.network.arch, classes)
+    if project.network.mean == "interior":
+        average_interior(network, front_end.frames)
     return kind(network, source, project.compression, project.training)
 
 

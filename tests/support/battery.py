@@ -20,7 +20,7 @@ from pqk_codegen.ir import Network, Op, Tensor, verify
 from pqk_codegen.kernels import CONVERSIONS, KERNELS
 from pqk_codegen.kernels.base import Conversion, Kernel
 from pqk_codegen.layout import Buffer, Lanes, Layout, Planes, Vector
-from pqk_codegen.ops import Add, Conv2d, Convolution, DepthwiseConv2d, FullyConnected, SumPool
+from pqk_codegen.ops import Add, Append, Conv2d, Convolution, DepthwiseConv2d, FullyConnected, SumPool
 from pqk_codegen.plan import Plan, place
 from pqk_codegen.storage import Program, Resolver
 
@@ -235,7 +235,30 @@ def _sum(rng: Generator, case: str) -> Drawn:
         builder = Builder(rng, (2, _whole(rng, 40, 60), _whole(rng, 20, 40)))
     if rng.random() < 0.5:
         builder.conv(_whole(rng, 1, 3), maximum=_pick(rng, 127, 255))
-    return builder, SumPool("mean", (builder.current.name,), "sums")
+    height = builder.current.shape[1]
+    first = _whole(rng, 0, height - 1)
+    if case == "saturation" or rng.random() < 0.4:
+        return builder, SumPool("mean", (builder.current.name,), "sums")
+    return builder, SumPool("mean", (builder.current.name,), "sums", first, _whole(rng, first, height - 1))
+
+
+def _history(rng: Generator, case: str) -> Drawn:
+    """Of the input or a convolution's output, before a convolution, which may want lanes of its own, or nothing."""
+    builder = _builder(rng, case, _pick(rng, "uint8", "uint8", "int8"))
+    if builder.current.dtype == "uint8" and rng.random() < 0.6:
+        builder.conv(_whole(rng, 1, 3), maximum=_pick(rng, 127, 255))
+    source, history = builder.current, _pick(rng, 0, 1, 2, 2, _whole(rng, 0, 9))
+    there = history + source.shape[1]
+    first = _pick(rng, 0, _whole(rng, 0, there - 1))
+    rows = there - first if rng.random() < 0.6 else _whole(rng, 1, there - first)
+    op = Append("append", (source.name,), "appended", history, first)
+    builder.ops.append(op)
+    shape = (source.shape[0], rows, source.shape[2])
+    builder.current = builder.tensor(op.output, shape, source.dtype, source.scale, source.maximum)
+    if rng.random() < 0.7:
+        top = _pick(rng, 0, 0, 1)
+        builder.conv(2, padding=(top, 1, top, 1), sparsity=0.5)
+    return builder, op
 
 
 def _fully_connected(rng: Generator, case: str) -> Drawn:
@@ -255,6 +278,7 @@ MAKERS: dict[type[Op], tuple[Callable[[Generator, str], Drawn], tuple[str, ...]]
     Conv2d: (_conv2d, (*SIZES, *EDITS)),
     DepthwiseConv2d: (_depthwise, (*SIZES, *EDITS)),
     Add: (_add, (*SIZES, "saturation")),
+    Append: (_history, tuple(SIZES)),
     SumPool: (_sum, (*SIZES, "saturation")),
     FullyConnected: (_fully_connected, ("random", "zero channels", "extreme weights", "extreme bias")),
 }
@@ -270,7 +294,7 @@ def _network(rng: Generator, kind: type[Op], case: str) -> tuple[Network, Op] | 
     if min(min(tensor.shape) for tensor in builder.tensors.values()) < 1:
         return None
     try:
-        network = builder.finish(CLASSES)
+        network = builder.finish(CLASSES, mean=op if isinstance(op, SumPool) else None)
         if isinstance(op, FullyConnected):
             network = verify(replace(network, ops=(*network.ops[:-1], op)))
     except IrError:
@@ -334,7 +358,7 @@ def _case(rng: Generator, subject: Kernel | Conversion, core: str, kind: type[Op
         program = _program(rng, subject, core, name, *drawn) if drawn else None
         if drawn and program:
             x = _inputs(rng, program.network)
-            values = interpreter.run(program.network, x)
+            values = _values(program.network, x)
             if _is_telling(name, drawn[1], program.network, values):
                 placed = place(program, core, lambda layouts, lifetimes: guarded(layouts, lifetimes, align))
                 label = f"{subject.name} on {core}, {kind.kind}, {name}"
@@ -381,6 +405,17 @@ def _inputs(rng: Generator, network: Network) -> Array:
     x[0], x[1] = source.minimum, source.maximum
     x[2] = rng.choice([source.minimum, source.maximum], source.shape)
     return x
+
+
+def _values(network: Network, x: Array) -> dict[str, Array]:
+    """Every tensor for all clips, which are runs one after the other where the network has a state."""
+    if not network.has_state:
+        return interpreter.run(network, x)
+    state, runs = interpreter.fresh_state(network, 1), []
+    for clip in x:
+        values, state = interpreter.advance(network, clip[np.newaxis], state)
+        runs.append(values)
+    return {name: np.concatenate([values[name] for values in runs]) for name in runs[0]}
 
 
 def _is_telling(name: str, op: Op, network: Network, values: Mapping[str, Array]) -> bool:

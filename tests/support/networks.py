@@ -105,11 +105,12 @@ class Builder:
         self.current = self.tensor(f"{name}_out", self.current.shape, "uint8", 1.0, maximum)
         return self.current
 
-    def finish(self, classes: tuple[str, ...], arch: str = "random") -> Network:
-        """Append mean and fully connected layer and return the verified network."""
-        channels, height, width = self.current.shape
-        positions = height * width
-        self.ops.append(SumPool("mean", (self.current.name,), "sums"))
+    def finish(self, classes: tuple[str, ...], arch: str = "random", mean: SumPool | None = None) -> Network:
+        """Append the mean, by default over all rows, and a fully connected layer; return the verified network."""
+        channels = self.current.shape[0]
+        mean = mean or SumPool("mean", (self.current.name,), "sums")
+        positions = mean.positions(self.current)
+        self.ops.append(mean)
         self.tensor("sums", (channels,), "int32", 1.0 / positions, positions * self.current.maximum)
         bias = self.rng.integers(-(10**6), 10**6, len(classes)).astype(np.int32)
         self.ops.append(FullyConnected("fc", ("sums",), "logits", self.weights((len(classes), channels), 0.1), bias))

@@ -13,11 +13,12 @@ import numpy as np
 from pqk_codegen import interpreter
 from pqk_codegen.decision import MOST_SMOOTHING, Settings
 from pqk_codegen.frontend import FrontEnd
-from pqk_codegen.generate import generate
+from pqk_codegen.generate import Chunk, generate
 from pqk_codegen.generate_spotter import SpotterSpec
 from pqk_codegen.ir import DTYPE_RANGES, Network
 from pqk_codegen.ops import FullyConnected
 from pqk_codegen.plan import plan
+from pqk_codegen.streaming import chunked
 
 from support import networks
 from support.host import SANITIZED, STRICT
@@ -100,7 +101,11 @@ def random_network(
     dtype = str(inputs.dtype)
     builder = networks.Builder(rng, inputs.shape[1:], dtype, maximum=DTYPE_RANGES[dtype][1])
     builder.conv(4)
-    network = builder.finish(tuple(classes))
+    return calibrated(rng, builder.finish(tuple(classes)), inputs)
+
+
+def calibrated(rng: np.random.Generator, network: Network, inputs: np.ndarray) -> Network:
+    """The network with biases and a scale with which each output is likely for some of `inputs`."""
     logits = interpreter.run(network, inputs)[network.output].astype(np.float64)
     *ops, last = network.ops
     assert isinstance(last, FullyConnected)
@@ -205,9 +210,14 @@ def softmax(logits: list[int], scale: float) -> list[int]:
 # ---- the C ----
 
 
-def build(network: Network, files: Mapping[str, str], directory: Path) -> Path:
-    """A program of the network and `files` (spotter and front end) that takes the commands below on stdin."""
-    generate(plan(network, "host"), directory, audio=files)
+def build(network: Network, files: Mapping[str, str], directory: Path, hop: int = 0) -> Path:
+    """A program of the network and `files` (spotter and front end) that takes the commands below on stdin.
+
+    With a `hop` it reuses what windows so many frames apart share.
+    """
+    made = chunked(network, hop) if hop else None
+    chunk = Chunk(made, plan(made.network, "host")) if made else None
+    generate(plan(network, "host"), directory, audio=files, chunk=chunk)
     (directory / "pqk_spotter.c").rename(directory / "pqk_spotter.c.included")
     main = (SOURCES / "main.c").read_text().replace("pqk_spotter.c", "pqk_spotter.c.included")
     (directory / "main.c").write_text(main)

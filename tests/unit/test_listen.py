@@ -22,7 +22,7 @@ from pqk.sources.file import AudioFile
 from pqk.sources.microphone import Microphone
 from pqk.sources.raw import RawAudio
 
-KEYWORDS = (True, True, False, False)
+OUTPUTS = ("yes", "no", None, None)
 SETTINGS = Settings((100, 200, NEVER, NEVER), 3, 5, 8000)
 
 
@@ -139,11 +139,11 @@ def test_what_was_heard_around_detections_is_kept(tmp_path: Path) -> None:
 
 
 def test_wishes() -> None:
-    assert wished(SETTINGS, Wishes(), KEYWORDS, 320) == SETTINGS
-    changed = wished(SETTINGS, Wishes(0.5, 400, 200, 250), KEYWORDS, 320)
+    assert wished(SETTINGS, Wishes(), OUTPUTS, 320) == SETTINGS
+    changed = wished(SETTINGS, Wishes({"": 0.5}, 400, 200, 250), OUTPUTS, 320)
     assert changed == Settings((16384, 16384, NEVER, NEVER), 2, 10, 4000)
-    assert wished(SETTINGS, Wishes(hop_ms=20), KEYWORDS, 320).smoothing == 15  # still 300 ms
-    assert wished(SETTINGS, Wishes(smoothing_ms=0), KEYWORDS, 320).smoothing == 1
+    assert wished(SETTINGS, Wishes(hop_ms=20), OUTPUTS, 320).smoothing == 15  # still 300 ms
+    assert wished(SETTINGS, Wishes(smoothing_ms=0), OUTPUTS, 320).smoothing == 1
     for wrong, message in (
         (Wishes(hop_ms=50), "50 ms .* whole frames of 20 ms"),
         (Wishes(smoothing_ms=3300), "3300 ms are 33 inferences 100 ms apart"),
@@ -151,8 +151,31 @@ def test_wishes() -> None:
         (Wishes(refractory_ms=1e9), "refractory = 16000000000"),
     ):
         with pytest.raises(ProjectError, match=message) as caught:
-            wished(SETTINGS, wrong, KEYWORDS, 320)
+            wished(SETTINGS, wrong, OUTPUTS, 320)
         assert caught.value.hint
+
+
+def test_thresholds_of_single_words() -> None:
+    found = listen.thresholds(["0.25", "no=1", "no=0.5"], ("yes", "no"))
+    assert wished(SETTINGS, Wishes(found), OUTPUTS, 320).thresholds == (8192, 16384, NEVER, NEVER)
+    only = listen.thresholds(["no=0"], ("yes", "no"))
+    assert wished(SETTINGS, Wishes(only), OUTPUTS, 320).thresholds == (100, 0, NEVER, NEVER)
+    assert listen.thresholds(["a=b=0.5"], ("a=b",)) == {"a=b": 0.5}
+    for text in ("", "x", "yes=", "1.5", "-0.1", "nan", "yes=2"):
+        with pytest.raises(ProjectError, match="is not a threshold"):
+            listen.thresholds([text], ("yes", "no"))
+    for text in ("Yes=0.5", "=0.5"):
+        with pytest.raises(ProjectError, match="is not a word of this project") as caught:
+            listen.thresholds([text], ("yes", "no"))
+        assert "yes, no" in caught.value.hint
+
+
+def test_settings_in_words() -> None:
+    assert listen.told(SETTINGS, OUTPUTS, 320) == (
+        "an inference every 100 ms, averaged over 300 ms; threshold yes 0.003052, no 0.006104; 500 ms of rest"
+    )
+    assert "; threshold 0.5; " in listen.told(Settings((16384, 16384, 1, 1), 1, 1, 0), OUTPUTS, 320)
+    assert "; threshold never; " in listen.told(Settings((NEVER, NEVER, 1, 1), 1, 1, 0), OUTPUTS, 320)
 
 
 def test_lines_with_and_without_a_terminal() -> None:
@@ -260,10 +283,23 @@ def command(root, monkeypatch: pytest.MonkeyPatch, *arguments: str, data: bytes 
 def test_the_command_on_a_file(root, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     pcm = audio(seeds.fresh("file"), 3)
     soundfile.write(tmp_path / "a.wav", pcm, RATE)
-    options = ["--fast", "--threshold", "0", "--hop-ms", "200", "--refractory-ms", "0", "--record", str(tmp_path / "k")]
+    options = [
+        "--fast",
+        "--threshold",
+        "0",
+        "--threshold",
+        "no=0.25",
+        "--hop-ms",
+        "200",
+        "--refractory-ms",
+        "0",
+        "--record",
+        str(tmp_path / "k"),
+    ]
     result, device = command(root, monkeypatch, str(tmp_path / "a.wav"), *options)
     assert result.exception is None, result.output
-    assert device.in_force == Settings((0, 0, ONE // 2, ONE // 2), 1, 10, 0)
+    assert device.in_force == Settings((0, ONE // 4, ONE // 2, ONE // 2), 1, 10, 0)
+    assert "threshold yes 0, no 0.25; 0 ms of rest" in result.output
     assert np.array_equal(device.pcm, pcm)
     inferences = (3 * RATE - 16240) // 3200 + 1
     assert f"heard 3.0 s, {inferences} detections; " in result.output

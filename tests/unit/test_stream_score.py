@@ -123,14 +123,31 @@ def test_thresholds_per_word_are_earned_on_the_other_half() -> None:
         words.append(word(index % 2, at, at + 0.5))
         good = 0.9 if index % 2 == YES else 0.7  # "no" is heard less surely, and nothing sounds like it
         rows[at + 0.6] = (good, 0.0) if index % 2 == YES else (0.0, good)
-        rows[at + 5] = (float(rng.uniform(0.75, 0.85)) if index % 4 == 0 else 0.0, 0.0)
-    different = score.choose(scene(rows, words), 0)
+        rows[at + 5] = (float(rng.choice([0.8, 0.84])) if index % 4 == 0 else 0.0, 0.0)
+    different = score.choose(scene(rows, words, 2000), 0)
     assert different.per_word
-    assert different.thresholds[YES] > 0.8 * ONE > 0.7 * ONE >= different.thresholds[NO]
+    assert different.thresholds[YES] > 0.84 * ONE > 0.7 * ONE >= different.thresholds[NO]
     assert different.thresholds[2] == NEVER
-    alike = score.choose(scene({at: (max(row), 0) if row[0] else row for at, row in rows.items()}, words[::2]), 0)
+    alike = score.choose(scene({at: (max(row), 0) if row[0] else row for at, row in rows.items()}, words[::2], 2000), 0)
     assert not alike.per_word
     assert alike.thresholds[YES] == alike.thresholds[NO]
+
+
+def test_thresholds_per_word_that_were_lucky_on_one_half_are_not_used() -> None:
+    words, rows = [], {}
+    for index in range(200):
+        at = 10.0 * index + 5
+        words.append(word(index % 2, at, at + 0.5))
+        rows[at + 0.6] = (0.9, 0.0) if index % 2 == YES else (0.0, 0.7)
+        # What sounds like "yes" comes all the time, what sounds like "no" in the second half only.
+        rows[at + 5] = (0.84, 0.0) if index < 100 or index % 2 else (0.0, 0.75)
+    made = scene(rows, words, 2000)
+    first, second = made.halves()
+    start = score.choose_common(score.curve(first), 0).threshold
+    lucky = score.choose_per_word(first, start, 0)
+    assert first.score(lucky).hits > first.common(start).hits
+    assert second.score(lucky).false_accepts == 50
+    assert not score.choose(made, 0).per_word
 
 
 def test_halves_share_words_and_time() -> None:

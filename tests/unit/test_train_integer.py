@@ -11,13 +11,15 @@ from pqk_codegen import interpreter, store
 from pqk_codegen.ir import Network
 from pqk_codegen.kernels.lanes import Channel, channels
 from pqk_codegen.lane_limits import weight_bits
-from pqk_codegen.ops import Convolution
+from pqk_codegen.ops import Convolution, SumPool
+from pqk_codegen.streaming import interior_rows
 from support.seeds import fresh
 from support.trained import CLASSES, ir_of, random_inputs, random_pqk
 
 from pqk.project import CompressionConfig
 from pqk.train.integer import InputFormat
-from pqk.train.networks import NETWORKS
+from pqk.train.interior import average_interior
+from pqk.train.networks import NETWORKS, make
 
 
 @pytest.mark.parametrize("arch", NETWORKS)
@@ -40,6 +42,29 @@ def test_logits_equal_the_interpreter_s(
     expected = interpreter.logits(ir_of(method, arch), x)
     assert len(np.unique(expected)) > 12  # the network does compute something
     np.testing.assert_array_equal(method.predict(torch.from_numpy(x)).numpy(), expected)
+
+
+@pytest.mark.parametrize("arch", NETWORKS)
+def test_a_mean_over_interior_rows_is_the_interpreter_s_too(arch: str) -> None:
+    rng = fresh("interior")
+    frames = int(rng.choice([98, 99, 100, 101, 102, 120]))
+    source = InputFormat((1, frames, 20), "uint8", 0.125)
+    method = random_pqk(arch, source, CompressionConfig(sparsity=0.8), rng)
+    x = random_inputs(source, 4, rng)
+    over_all = method.predict(torch.from_numpy(x)).numpy()
+    assert average_interior(method.network, frames)
+    network = ir_of(method, arch)
+    pool = next(op for op in network.ops if isinstance(op, SumPool))
+    assert pool.rows(network.tensors[pool.inputs[0]]) == interior_rows(network) == method.network.mean_rows
+    expected = interpreter.logits(network, x)
+    np.testing.assert_array_equal(method.predict(torch.from_numpy(x)).numpy(), expected)
+    assert (expected != over_all).any()
+
+
+def test_a_short_window_has_no_interior_rows() -> None:
+    network = make("res8", 3)
+    assert not average_interior(network, 51)
+    assert network.mean_rows is None
 
 
 def test_the_ir_describes_the_network(tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ from pqk_codegen.kernels.add_lanes import AddLanes
 from pqk_codegen.kernels.add_planes import AddPlanes
 from pqk_codegen.kernels.add_planes_mve import AddPlanesMve
 from pqk_codegen.kernels.add_wide_lanes import AddWideLanes
+from pqk_codegen.kernels.append_lanes import AppendLanes
+from pqk_codegen.kernels.append_planes import AppendPlanes
 from pqk_codegen.kernels.base import Conversion, Kernel
 from pqk_codegen.kernels.conv2d_dense import Conv2dDense
 from pqk_codegen.kernels.conv2d_grouped_lanes import Conv2dGroupedLanes
@@ -55,6 +57,8 @@ KERNELS: tuple[Kernel, ...] = (
     AddPlanes(),
     SumPlanesMve(),
     SumPlanes(),
+    AppendLanes(),
+    AppendPlanes(),
     FullyConnectedDense(),
 )
 

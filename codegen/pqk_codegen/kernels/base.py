@@ -68,6 +68,8 @@ class Invocation:
     """C type of the structure passed as the first argument."""
     fields: tuple[tuple[str, str], ...] = ()
     """Its fields in order: name, C expression; `@role` stands for the table with that role."""
+    state: int = 0
+    """Bytes of memory, zero at first, that the function keeps from one run to the next: its last argument."""
     assembly: str = ""
     """C text printed before the layer, for kernels whose code is specialised to the weights."""
     assembly_symbol: str | None = None
@@ -106,6 +108,11 @@ class Form:
         """What makes two forms the same stored copy."""
         return self.kind, self.shift, self.owner
 
+
+ANY_OWNER = "*"
+"""As owner of a form that a kernel writes: that of whichever operation wants a layout of its own. Of one that it reads:
+however the tensor is stored.
+"""
 
 PLANES = Form("planes")
 VECTOR = Form("vector")

@@ -91,8 +91,12 @@ class LaneStream(Kernel):
 
     def writes(self, node: Node) -> tuple[Form, ...]:
         op = conv2d_of(node)
-        # So many columns of the next line a row's last window would reach into.
-        right = 0 if same_size(op, node.inputs[0], node.output) else (op.kernel[1] - 1) * op.dilation[1] // op.stride[1]
+        # So many columns of the next line a row's last window would reach into, but for those that are zero anyway.
+        right = (op.kernel[1] - 1) * op.dilation[1] // op.stride[1]
+        if op.stride == (1, 1):
+            right = max(0, right - min(op.padding[1], op.padding[3]))
+        if same_size(op, node.inputs[0], node.output):
+            right = 0
         return (Form("lanes", self.lane, (0, 0, 0, right)),)
 
     def fits(self, site: Site) -> bool:

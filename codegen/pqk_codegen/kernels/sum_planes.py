@@ -1,7 +1,10 @@
 """Global sum of each plane, plain C: codegen/kernels/sum_planes.c."""
 
+from dataclasses import replace
+
 from pqk_codegen.kernels.base import PLANES, VECTOR, Form, Invocation, Kernel, Node, Site
 from pqk_codegen.kernels.geometry import compiled, planes_expression, planes_of, suffix
+from pqk_codegen.layout import Planes
 from pqk_codegen.ops import SumPool
 
 
@@ -24,7 +27,8 @@ class SumPlanes(Kernel):
         return (VECTOR,)
 
     def resolve(self, site: Site) -> Invocation:
-        elements, width = site.inputs[0].elements, site.inputs[0].shape[2]
+        planes, width = summed(site), site.inputs[0].shape[2]
+        elements = planes.channels * planes.height * width
         return Invocation(
             kernel=self.name,
             function=f"pqk_{self.name}_{suffix(site)}",
@@ -33,5 +37,23 @@ class SumPlanes(Kernel):
             cost=compiled(4 * elements + 8 * elements / width),
             code=110,
             structure="pqk_sum_planes_t",
-            fields=(("input", planes_expression(planes_of(site.layouts[site.inputs[0].name]))),),
+            fields=(
+                ("input", planes_expression(planes)),
+                ("first", str(sum_pool_of(site).first_row * planes.row)),
+            ),
         )
+
+
+def sum_pool_of(node: Node) -> SumPool:
+    """The node's operation, which must be a sum."""
+    if not isinstance(node.op, SumPool):
+        raise TypeError(f"{node.op.kind} is not a sum")
+    return node.op
+
+
+def summed(site: Site) -> Planes:
+    """The planes that are summed up: a part of the input's rows, as far apart as all of them."""
+    source = planes_of(site.layouts[site.inputs[0].name])
+    first, last = sum_pool_of(site).rows(site.inputs[0])
+    height = last - first + 1
+    return replace(source, height=height, top=0, bottom=source.plane // source.row - height)

@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from pqk_codegen.kernels.base import Invocation, Node, Site
-from pqk_codegen.kernels.geometry import MVE_CORES, compiled, planes_of
-from pqk_codegen.kernels.sum_planes import SumPlanes
+from pqk_codegen.kernels.geometry import MVE_CORES, compiled
+from pqk_codegen.kernels.sum_planes import SumPlanes, summed
 
 
 class SumPlanesMve(SumPlanes):
@@ -22,5 +22,5 @@ class SumPlanesMve(SumPlanes):
 
     def _instructions(self, site: Site) -> int:
         """Estimated instructions of an inference, from the compiled code (GCC 12, -O2)."""
-        planes = planes_of(site.layouts[site.inputs[0].name])
+        planes = summed(site)
         return 30 + planes.channels * (9 + 3 * -(-((planes.height - 1) * planes.row + planes.width) // 16))

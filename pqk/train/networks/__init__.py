@@ -15,5 +15,8 @@ NETWORKS: dict[str, Callable[[int], Network]] = {
 
 
 def make(arch: str, classes: int) -> Network:
-    """A network with fresh weights from torch's global generator. Raises ProjectError for an unknown `arch`."""
+    """A network with fresh weights from torch's global generator. Raises ProjectError for an unknown `arch`.
+
+    Its mean is over all rows; see `pqk.train.interior`.
+    """
     return find(NETWORKS, "network.arch", arch)(classes)

@@ -13,6 +13,9 @@ from torch import nn
 
 T = TypeVar("T")
 
+Rows = tuple[int, int]
+"""The first and the last row."""
+
 
 class Convolution(nn.Module):
     """3x3 convolution without bias, batch normalisation, ReLU, then an average pool of `pool` (rows, columns).
@@ -47,8 +50,8 @@ class Arithmetic(Protocol[T]):
     def add(self, stream: str, a: T, b: T) -> T:
         """Sum of two activations of `stream`; the result belongs to it too."""
 
-    def mean(self, x: T) -> T:
-        """Mean over the positions: [n, C, H, W] to [n, C]."""
+    def mean(self, x: T, rows: Rows | None) -> T:
+        """Mean over the positions of some rows, first and last, or of all: [n, C, H, W] to [n, C]."""
 
     def classify(self, layer: Classifier, x: T) -> T:
         """Logits: [n, C] to [n, classes]."""
@@ -56,6 +59,9 @@ class Arithmetic(Protocol[T]):
 
 class Network(nn.Module, ABC):
     """Layers and how they are connected. Input: [n, 1, frames, bands]; output: logits [n, classes]."""
+
+    mean_rows: Rows | None = None
+    """The rows that the mean is over; all if None."""
 
     @abstractmethod
     def interpret(self, arithmetic: Arithmetic[T], x: T) -> T:

@@ -29,7 +29,7 @@ class Res8(Network):
         for first, second in self.pairs:
             y = arithmetic.convolution(second, arithmetic.convolution(first, x))
             x = arithmetic.add(RESIDUAL, y, x)
-        return arithmetic.classify(self.classifier, arithmetic.mean(x))
+        return arithmetic.classify(self.classifier, arithmetic.mean(x, self.mean_rows))
 
 
 def _pair(number: int, channels: int) -> tuple[Convolution, Convolution]:

@@ -1,0 +1,85 @@
+"""A spotter that computes only what is new in a window hears exactly what one hears that computes all of it."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pqk_codegen.decision import Settings
+from pqk_codegen.generate_spotter import generate_spotter
+from pqk_codegen.streaming import with_interior_mean
+from support import networks, seeds, spotting
+from support.spotting import COUNTERS, INIT, POLL, WINDOW, Model, StandIn, cut, detected, push, say, set_settings
+
+THRESHOLDS = (6000, 9000, 12000, 6000, 3000, 6000)
+
+
+def settings(stride: int, smoothing: int = 2) -> Settings:
+    return Settings(THRESHOLDS, smoothing, stride, 0)
+
+
+class Spotter:
+    """Built for windows `hop` frames apart, behind a stand-in for the front end."""
+
+    def __init__(self, frames: int, hop: int, default: Settings, rng: np.random.Generator, folder: Path) -> None:
+        self.front_end, self.default = StandIn(17, 10, frames, 6, True), default
+        builder = networks.Builder(rng, (1, frames, 6))
+        before = builder.conv(3, pool=(2, 1))
+        builder.conv(3)
+        builder.add(before)
+        network = with_interior_mean(builder.finish(spotting.CLASSES))
+        inputs = np.concatenate(
+            [
+                np.array(self.front_end.energies(self.audio(rng, 3 * frames)[None])[:, start:][:, :frames])
+                for start in range(2 * frames)
+            ]
+        )
+        self.network = spotting.calibrated(rng, network, inputs[:, np.newaxis])
+        files = generate_spotter(spotting.spec(default), self.network) | self.front_end.files()
+        self.program = spotting.build(self.network, files, folder, hop)
+
+    def audio(self, rng: np.random.Generator, frames: int) -> np.ndarray:
+        """int16 [samples]: noise whose level changes."""
+        level = np.repeat(rng.integers(1, 2**14, frames // 4 + 1), 4 * self.front_end.hop)[
+            : frames * self.front_end.hop
+        ]
+        return (rng.uniform(-1, 1, len(level)) * level).astype(np.int16)
+
+    def model(self, default: Settings | None = None) -> Model:
+        return Model(self.network, self.front_end, default or self.default)
+
+
+@pytest.mark.parametrize(
+    ("frames", "hop", "stride"), [(23, 3, 3), (20, 1, 2), (24, 4, 4), (21, 5, 10), (22, 3, 4), (30, 7, 1)]
+)
+def test_a_stream_equals_the_model(frames: int, hop: int, stride: int, tmp_path: Path) -> None:
+    """The model computes every window as a whole; strides need not be multiples of the hop."""
+    rng = seeds.fresh("reuse")
+    spotter = Spotter(frames, hop, settings(stride), rng, tmp_path)
+    samples = spotter.audio(rng, 200)
+    model = spotter.model()
+    model.push(samples)
+    assert model.detections
+    lines = say(spotter.program, INIT, *(push(piece) + POLL for piece in cut(rng, samples, 40)), COUNTERS)
+    assert detected(lines) == model.detections
+    assert lines[-1][1:4] == [str(len(samples)), str(len(model.rows)), str(model.inferences)]
+
+
+def test_a_new_stream_a_look_at_the_window_and_other_settings(tmp_path: Path) -> None:
+    rng = seeds.fresh("reuse")
+    spotter = Spotter(23, 3, settings(3), rng, tmp_path)
+    first, second = spotter.audio(rng, 77), spotter.audio(rng, 150)
+    model = spotter.model()
+    commands = [INIT, *(push(piece) + POLL for piece in cut(rng, first, 40)), INIT]
+    expected = []
+    model.push(first)
+    expected += model.detections
+    model = spotter.model()
+    for index, piece in enumerate(np.array_split(second, 9)):
+        if index == 4:
+            model.set(settings(6, 1))
+            commands.append(set_settings(settings(6, 1)))
+        for part in np.array_split(piece, 5):
+            commands += [push(part), POLL, WINDOW]
+        model.push(piece)
+    assert model.detections
+    assert detected(say(spotter.program, *commands)) == expected + model.detections
