@@ -18,7 +18,7 @@ RUNTIME = (
     "pqk_spotter.c",
     "pqk_spotter.h",
 )
-CODE_FLASH = 10240
+CODE_FLASH = 12800
 """Bytes of code, at most, from the samples to the network's input and from its logits to detections."""
 STATE_RAM = 512
 """Bytes, at most, of what is listed nowhere below: counters, settings, the queue of detections."""

@@ -11,8 +11,7 @@ import soundfile
 from pqk_codegen import decision, spotter
 from pqk_codegen.decision import Detection, Settings
 from pqk_codegen.generate import generate
-from pqk_codegen.generate_front_end import generate_front_end
-from pqk_codegen.generate_spotter import SpotterSpec, generate_spotter
+from pqk_codegen.generate_spotter import audio_files
 from pqk_codegen.ir import Network
 from pqk_codegen.plan import plan
 from support import seeds, spotting
@@ -55,11 +54,9 @@ class Noise:
 def flashed(tmp_path_factory: pytest.TempPathFactory) -> Flashed:
     rng, folder = seeds.fresh("network"), tmp_path_factory.mktemp("stream")
     board, front_end = boards.load("mps2-an386"), FrontEnd(CONFIG)
-    shape = SimpleNamespace(frames=front_end.frames, features=front_end.features_per_frame)
-    network = spotting.random_network(rng, shape)  # type: ignore[arg-type]
+    network = spotting.random_network(rng, front_end)
     settings = Settings((9000,) * len(spotting.CLASSES), 2, 10, 3000)
-    files = generate_spotter(SpotterSpec(RATE, spotting.KEYWORDS, settings), network)
-    files |= generate_front_end(spec_of(CONFIG))
+    files = audio_files(spec_of(CONFIG), spotting.spec(settings), network)
     build_id = generate(plan(network, board.cpu), folder / "generated", audio=files)
     built = firmware.compile_firmware(board, folder / "generated", folder / "firmware")
     runners.flash(board, built.elf, folder, expected_build=build_id)

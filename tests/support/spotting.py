@@ -118,8 +118,10 @@ def calibrated(rng: np.random.Generator, network: Network, inputs: np.ndarray) -
 def random_settings(rng: np.random.Generator, front_end: StandIn, outputs: int = len(CLASSES)) -> Settings:
     """Settings under which words are detected now and then."""
     smoothing = int(rng.choice([1, 2, 3, 5, MOST_SMOOTHING]))
+    thresholds = [int(value) for value in rng.integers(1000, 20000 / smoothing**0.5, outputs)]
+    thresholds[0] = int(4000 / smoothing**0.5)  # less than one of six equal posteriors: it is reached
     return Settings(
-        tuple(int(value) for value in rng.integers(1000, 20000 / smoothing**0.5, outputs)),
+        tuple(thresholds),
         smoothing,
         int(rng.integers(1, 6)),
         int(rng.integers(0, 5)) * front_end.hop,
