@@ -13,6 +13,7 @@ from pqk_codegen.streaming import Chunked
 from pqk_codegen.templates import template
 
 HEADERS = (
+    "pqk_add_lanes.h",
     "pqk_arithmetic.h",
     "pqk_conv2d_lanes.h",
     "pqk_conv2d_loop.h",
