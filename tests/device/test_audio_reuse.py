@@ -6,11 +6,12 @@ import numpy as np
 from pqk_codegen import spotter as reference
 from pqk_codegen.decision import Settings, scale_of
 from pqk_codegen.frontend import FrontEnd, FrontEndSpec
-from pqk_codegen.generate import Chunk, generate
+from pqk_codegen.generate import generate
 from pqk_codegen.generate_spotter import SpotterSpec, audio_files
 from pqk_codegen.ir import Network
 from pqk_codegen.plan import plan
-from pqk_codegen.streaming import chunked, with_interior_mean
+from pqk_codegen.reuse import reuse
+from pqk_codegen.streaming import with_interior_mean
 from support import seeds, spotting
 
 from pqk import boards, firmware, runners
@@ -24,14 +25,14 @@ BOARD = boards.load("mps2-an386")
 FRONT_END = FrontEnd(FrontEndSpec())
 
 
-def heard(network: Network, spec: SpotterSpec, audio: np.ndarray, folder: Path, *, reuse: bool) -> list[StreamReply]:
+def heard(network: Network, spec: SpotterSpec, audio: np.ndarray, folder: Path, *, reuses: bool) -> list[StreamReply]:
     """The replies to a stream, the last of them with all its ticks."""
-    made = chunked(network, HOP)
-    chunk = Chunk(made, plan(made.network, BOARD.cpu)) if reuse else None
+    planned = plan(network, BOARD.cpu)
+    chunk = reuse(planned, HOP) if reuses else None
     files = audio_files(FRONT_END.spec, spec, network)
-    build_id = generate(plan(network, BOARD.cpu), folder / "generated", audio=files, chunk=chunk)
+    build_id = generate(planned, folder / "generated", audio=files, chunk=chunk)
     built = firmware.compile_firmware(BOARD, folder / "generated", folder / "firmware")
-    print("reuse" if reuse else "whole", built.flash, built.ram)
+    print("reuse" if reuses else "whole", built.flash, built.ram)
     runners.flash(BOARD, built.elf, folder, expected_build=build_id)
     with runners.connect(BOARD, folder, expected_build=build_id) as device:
         device.stream_begin()
@@ -47,8 +48,8 @@ def test_a_second_of_audio(tmp_path: Path) -> None:
     keywords = tuple(not name.startswith("_") for name in network.classes)
     settings = Settings((4000,) * len(keywords), 3, HOP, 0)
     audio = clips[:SECONDS].ravel()
-    whole = heard(network, SpotterSpec(keywords, settings), audio, tmp_path / "whole", reuse=False)
-    found = heard(network, SpotterSpec(keywords, settings), audio, tmp_path / "reuse", reuse=True)
+    whole = heard(network, SpotterSpec(keywords, settings), audio, tmp_path / "whole", reuses=False)
+    found = heard(network, SpotterSpec(keywords, settings), audio, tmp_path / "reuse", reuses=True)
     detections = [detection for reply in found for detection in reply.detections]
     assert detections == [detection for reply in whole for detection in reply.detections]
     count = reference.inferences_in(FRONT_END, len(audio), HOP)
