@@ -80,6 +80,89 @@ PQK_INLINE void pair(uint32_t *to, const uint8_t *a, uint32_t i, const uint8_t *
     }
 }
 
+PQK_INLINE void keep_row(uint8_t *to, const uint8_t *from, uint32_t step, uint32_t count) {
+    for (uint32_t groups = count / GROUP; groups > 0; groups--) {
+        to[0] = from[0];
+        to[1] = from[step];
+        to[2] = from[2 * step];
+        to[3] = from[3 * step];
+        to += GROUP;
+        from += GROUP * step;
+    }
+    for (uint32_t rest = count % GROUP; rest > 0; rest--, from += step) {
+        *to++ = *from;
+    }
+}
+
+#if defined(__ARM_FEATURE_DSP) && defined(__ARM_FEATURE_UNALIGNED)
+/* Rows with new elements a GROUP at once: whole words of lanes, of which one half counts. */
+#define IS_UPPER(bytes) ((uintptr_t)(bytes) % 4u)
+
+#define OLD_NEW(pack)                                                                              \
+    "ldmia %1!, {r2, r3, r4, r5}\n"                                                                \
+    "ldr %3, [%2], #4\n"                                                                           \
+    "uxtb r12, %3\n" pack(r2) "uxtb r12, %3, ror #8\n" pack(r3) "uxtb r12, %3, ror #16\n" pack(    \
+        r4) "uxtb r12, %3, ror #24\n" pack(r5) "stmia %0!, {r2, r3, r4, r5}\n"
+#define PACK_LOWER(word) "pkhbt " #word ", r12, " #word ", lsl #16\n"
+#define PACK_UPPER(word) "pkhtb " #word ", " #word ", r12\n"
+
+#define KEEP(pack)                                                                                 \
+    "ldmia %1!, {r2, r3, r4, r5}\n"                                                                \
+    "orr r2, r2, r3, lsl #8\n"                                                                     \
+    "orr r4, r4, r5, lsl #8\n" pack "str r2, [%0], #4\n"
+
+#define RUN_GROUPS(text, ...)                                                                      \
+    for (uint32_t groups = count / GROUP; groups > 0; groups--) {                                  \
+        __asm volatile(text:__VA_ARGS__ : : "r2", "r3", "r4", "r5", "r12", "memory");              \
+    }
+
+PQK_INLINE void old_new(uint32_t *to, const uint8_t *old, const uint8_t *new, uint32_t count) {
+    const uint32_t is_upper = IS_UPPER(new);
+    const uint8_t *words = new - is_upper;
+    uint32_t four;
+    if (is_upper) {
+        RUN_GROUPS(OLD_NEW(PACK_UPPER), "+r"(to), "+r"(words), "+r"(old), "=&r"(four))
+    } else {
+        RUN_GROUPS(OLD_NEW(PACK_LOWER), "+r"(to), "+r"(words), "+r"(old), "=&r"(four))
+    }
+    pair(to, old, 1, words + is_upper, 4, count % GROUP);
+}
+
+PQK_INLINE void new_only(uint32_t *to, const uint8_t *new, uint32_t count) {
+    if (!IS_UPPER(new)) {
+        RUN_GROUPS("ldmia %1!, {r2, r3, r4, r5}\n"
+                   "uxth r2, r2\n uxth r3, r3\n uxth r4, r4\n uxth r5, r5\n"
+                   "stmia %0!, {r2, r3, r4, r5}\n",
+                   "+r"(to), "+r"(new))
+        count %= GROUP;
+    }
+    pair(to, new, 4, new, 0, count);
+}
+
+PQK_INLINE void keep_new(uint8_t *to, const uint8_t *new, uint32_t count) {
+    const uint32_t is_upper = IS_UPPER(new);
+    const uint8_t *words = new - is_upper;
+    if (is_upper) {
+        RUN_GROUPS(KEEP("pkhtb r2, r4, r2, asr #16\n"), "+r"(to), "+r"(words))
+    } else {
+        RUN_GROUPS(KEEP("pkhbt r2, r2, r4, lsl #16\n"), "+r"(to), "+r"(words))
+    }
+    keep_row(to, words + is_upper, 4, count % GROUP);
+}
+#else
+PQK_INLINE void old_new(uint32_t *to, const uint8_t *old, const uint8_t *new, uint32_t count) {
+    pair(to, old, 1, new, 4, count);
+}
+
+PQK_INLINE void new_only(uint32_t *to, const uint8_t *new, uint32_t count) {
+    pair(to, new, 4, new, 0, count);
+}
+
+PQK_INLINE void keep_new(uint8_t *to, const uint8_t *new, uint32_t count) {
+    keep_row(to, new, 4, count);
+}
+#endif
+
 /* Functions that write a line of all channels, and the zeros up to the next line. */
 #define DEFINE_LINE(name, statement)                                                               \
     static __attribute__((noinline)) void name(const pqk_lanes_t *lanes, uint32_t *to,             \
@@ -97,10 +180,10 @@ PQK_INLINE void pair(uint32_t *to, const uint8_t *a, uint32_t i, const uint8_t *
 
 DEFINE_LINE(copy_line, copy(to, (const uint32_t *)(const void *)a, width))
 DEFINE_LINE(zero_line, zero(to, width))
-DEFINE_LINE(new_line, pair(to, a, 4, b, 0, width))
+DEFINE_LINE(new_line, new_only(to, a, width))
 DEFINE_LINE(old_line, pair(to, a, 1, b, 0, width))
 DEFINE_LINE(new_new_line, pair(to, a, 4, b, 4, width))
-DEFINE_LINE(old_new_line, pair(to, a, 1, b, 4, width))
+DEFINE_LINE(old_new_line, old_new(to, a, b, width))
 DEFINE_LINE(old_old_line, pair(to, a, 1, b, 1, width))
 
 /* A line of all channels from the rows of its lower and its upper lanes. */
@@ -119,20 +202,6 @@ static void write_line(const pqk_lanes_t *lanes, uint32_t *to, const row_t *lowe
     }
 }
 
-PQK_INLINE void keep_row(uint8_t *to, const uint8_t *from, uint32_t step, uint32_t count) {
-    for (uint32_t groups = count / GROUP; groups > 0; groups--) {
-        to[0] = from[0];
-        to[1] = from[step];
-        to[2] = from[2 * step];
-        to[3] = from[3 * step];
-        to += GROUP;
-        from += GROUP * step;
-    }
-    for (uint32_t rest = count % GROUP; rest > 0; rest--, from += step) {
-        *to++ = *from;
-    }
-}
-
 /* Keep a row of all channels: another one than is overwritten, or an earlier one. */
 static __attribute__((noinline)) void keep(const row_t *from, uint8_t *to, uint32_t plane,
                                            uint32_t width, uint32_t channels) {
@@ -141,7 +210,7 @@ static __attribute__((noinline)) void keep(const row_t *from, uint8_t *to, uint3
         if (from->step == 1) {
             keep_row(to, bytes, 1, width);
         } else {
-            keep_row(to, bytes, 4, width);
+            keep_new(to, bytes, width);
         }
         to += plane;
         bytes += from->plane;

@@ -2,17 +2,17 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pqk_codegen import assets
 from pqk_codegen.layout import Buffer, Planes
 from pqk_codegen.plan import Plan
-from pqk_codegen.streaming import Chunked
+from pqk_codegen.reuse import Chunk
 from pqk_codegen.templates import template
 
 HEADERS = (
+    "pqk_add_lanes.h",
     "pqk_arithmetic.h",
     "pqk_conv2d_lanes.h",
     "pqk_conv2d_loop.h",
@@ -21,19 +21,6 @@ HEADERS = (
     "pqk_mve.h",
 )
 BUILD_ID = "@BUILD_ID@"
-
-
-@dataclass(frozen=True, eq=False)
-class Chunk:
-    """A chunk network beside the network of the whole window, and its plan."""
-
-    chunked: Chunked
-    plan: Plan
-
-    @property
-    def state(self) -> int:
-        """Bytes of RAM that it needs beside the arena, which both networks share."""
-        return self.chunked.phases * self.plan.state
 
 
 def generate(

@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pqk_codegen import interpreter
-from pqk_codegen.generate import Chunk, generate
+from pqk_codegen.generate import generate
 from pqk_codegen.ir import Network
 from pqk_codegen.plan import plan
+from pqk_codegen.reuse import Chunk
 from pqk_codegen.streaming import chunked
 from support import host, streams
 from support.seeds import fresh

@@ -13,11 +13,12 @@ import numpy as np
 from pqk_codegen import interpreter
 from pqk_codegen.decision import MOST_SMOOTHING, Settings
 from pqk_codegen.frontend import FrontEnd
-from pqk_codegen.generate import Chunk, generate
+from pqk_codegen.generate import generate
 from pqk_codegen.generate_spotter import SpotterSpec
 from pqk_codegen.ir import DTYPE_RANGES, Network
 from pqk_codegen.ops import FullyConnected
 from pqk_codegen.plan import plan
+from pqk_codegen.reuse import Chunk
 from pqk_codegen.streaming import chunked
 
 from support import networks
@@ -215,8 +216,10 @@ def build(network: Network, files: Mapping[str, str], directory: Path, hop: int 
 
     With a `hop` it reuses what windows so many frames apart share.
     """
-    made = chunked(network, hop) if hop else None
-    chunk = Chunk(made, plan(made.network, "host")) if made else None
+    chunk = None
+    if hop:
+        made = chunked(network, hop)
+        chunk = Chunk(made, plan(made.network, "host"))
     generate(plan(network, "host"), directory, audio=files, chunk=chunk)
     (directory / "pqk_spotter.c").rename(directory / "pqk_spotter.c.included")
     main = (SOURCES / "main.c").read_text().replace("pqk_spotter.c", "pqk_spotter.c.included")

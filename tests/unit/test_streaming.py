@@ -8,6 +8,8 @@ from pqk_codegen import interpreter, store
 from pqk_codegen.errors import IrError
 from pqk_codegen.ir import Network, verify
 from pqk_codegen.ops import Append, SumPool
+from pqk_codegen.plan import plan
+from pqk_codegen.reuse import reuse
 from pqk_codegen.streaming import Chunked, chunked, interior_rows, with_interior_mean
 from support import networks, streams
 from support.seeds import fresh
@@ -106,6 +108,15 @@ def test_a_window_without_interior_rows_is_refused() -> None:
         builder.conv(2)
     with pytest.raises(IrError, match="zero padding reaches every row"):
         with_interior_mean(builder.finish(("a", "b")))
+
+
+def test_reuse_is_for_hops_at_which_it_saves_something() -> None:
+    whole = plan(streams.residual(fresh("savings")), "cortex-m4")
+    found = reuse(whole, 10)
+    assert found.plan.cost.instructions < 0.4 * whole.cost.instructions
+    assert found.state == found.chunked.phases * sum(layer.state for layer in found.plan.layers) > 0
+    with pytest.raises(IrError, match="windows 50 frames apart share too little"):
+        reuse(whole, 50)
 
 
 @pytest.mark.parametrize("hop", [0, -1])

@@ -41,7 +41,7 @@ class AppendLanes(Kernel):
             sources=("append_lanes.c",),
             tables=(),
             cost=_cost(op, source, output),
-            code=1600,
+            code=2500,
             structure="pqk_append_lanes_t",
             fields=(
                 ("input", lanes_expression(source)),
@@ -57,7 +57,7 @@ class AppendLanes(Kernel):
 def _cost(op: Append, source: Lanes, output: Lanes) -> Cost:
     """Estimate, fitted to what was measured on a Cortex-M4 (GCC 12, -O2): a line is copied, or made of two rows."""
     width = source.width
-    copied, one, two, kept = 22 + 2.2 * width, 25 + 3.5 * width, 40 + 5.2 * width, 18 + 3.5 * width
+    copied, one, two, kept = 22 + 2.2 * width, 25 + 2.7 * width, 44 + 4 * width, 22 + 2.5 * width
     total = 15 + op.history * kept
     for line in range(output.lines):
         lower, upper = (op.first + row - op.history for row in (line, line + output.rows))
