@@ -16,6 +16,7 @@ from pqk_codegen.frontend.spec import FrontEndSpec
 from pqk_codegen.generate import generate
 from pqk_codegen.generate_spotter import Needs, SpotterSpec, audio_files, needs
 from pqk_codegen.ir import Network
+from pqk_codegen.reuse import Chunk, reuse
 
 from pqk import assets, firmware
 from pqk.boards import Board
@@ -43,6 +44,10 @@ class Compiled:
     """See `pqk.firmware.BuildResult`."""
     fresh: bool
     """Whether anything was compiled, rather than found up to date."""
+    chunk: Chunk | None
+    """What computes the windows of a stream from what is new in them; None where each is computed as a whole."""
+    notes: tuple[str, ...]
+    """What the user may want to know about the choices made."""
 
     @property
     def elf(self) -> Path:
@@ -66,6 +71,8 @@ class Listener:
 
     front_end: FrontEndSpec
     spotter: SpotterSpec
+    reuse: bool
+    """Whether windows of a stream are to be computed from what is new in them."""
 
     def needs(self, network: Network, arena: int) -> Needs:
         """Bytes that it adds to a network with such an arena."""
@@ -111,9 +118,11 @@ def compile_network(
     if listener and wanted.ram_limit is not None:
         wanted = replace(wanted, ram_limit=wanted.ram_limit - sum(listener.needs(network, arena=0).ram.values()))
     if config.flash_limit_kb is None:
-        return _compiled(_plan(network, board, wanted), listener, board, directory, note)
-    smallest_plan = _plan(network, board, replace(wanted, goal="size"))
-    smallest = _compiled(smallest_plan, listener, board, directory.with_name(SMALLEST), lambda _: None)
+        return _Compiler(board, listener, wanted, note).compiled(_plan(network, board, wanted), directory)
+    # What streams reuse is made small, so that the limit says something about the rest.
+    compiler = _Compiler(board, listener, replace(wanted, goal="size"), note)
+    smallest_plan = _plan(network, board, compiler.streaming)
+    smallest = replace(compiler, note=lambda _: None).compiled(smallest_plan, directory.with_name(SMALLEST))
     limit = round(1024 * config.flash_limit_kb)
     if smallest.flash > limit:
         raise _limit_error(config, smallest.flash)
@@ -123,11 +132,11 @@ def compile_network(
             plan = _plan(network, board, replace(wanted, flash_limit=limit - others))
         except FlashLimitError:
             break
-        compiled = _compiled(plan, listener, board, directory, note)
+        compiled = compiler.compiled(plan, directory)
         if compiled.flash <= limit:
             return compiled
         others += compiled.flash - limit
-    return _compiled(smallest_plan, listener, board, directory, note)
+    return compiler.compiled(smallest_plan, directory)
 
 
 def listener(project: Project, network: Network) -> Listener:
@@ -137,7 +146,7 @@ def listener(project: Project, network: Network) -> Listener:
     """
     front_end = FrontEnd(project.front_end)
     settings = settings_of(project.stream, network.classes, hop=front_end.hop, rate=RATE)
-    return Listener(front_end.spec, SpotterSpec(keywords_of(network.classes), settings))
+    return Listener(front_end.spec, SpotterSpec(keywords_of(network.classes), settings), project.stream.reuse)
 
 
 def salt(board: Board) -> str:
@@ -173,27 +182,61 @@ def _limit_error(config: BuildConfig, smallest: int) -> FitError:
     )
 
 
-def _compiled(
-    plan: planning.Plan, listener: Listener | None, board: Board, directory: Path, note: Callable[[str], None]
-) -> Compiled:
-    audio, needed = None, Needs({}, {})
-    if listener:
-        audio, needed = _audio(listener, plan.network), listener.needs(plan.network, plan.arena)
-    firmware.check_fit(
-        board, {"tables": plan.flash, "kernels": plan.code, **needed.flash}, {"arena": plan.arena, **needed.ram}
-    )
-    with tempfile.TemporaryDirectory() as generated:
-        build_id = generate(plan, Path(generated), salt=salt(board), audio=audio)
-        fresh = compiled_id(directory) != build_id
-        if fresh:
-            note(f"compiling for {board.title}")
-            _compile(board, Path(generated), build_id, directory)
-    return Compiled(plan, build_id, directory, json.loads((directory / "sizes.json").read_text()), fresh)
+@dataclass(frozen=True)
+class _Compiler:
+    """Makes plans into firmware."""
+
+    board: Board
+    listener: Listener | None
+    streaming: Objective
+    """For what streams reuse."""
+    note: Callable[[str], None]
+
+    def compiled(self, plan: planning.Plan, directory: Path) -> Compiled:
+        chunk, notes = self._chunk(plan)
+        audio = _audio(self.listener, plan.network, chunk) if self.listener else None
+        with tempfile.TemporaryDirectory() as generated:
+            build_id = generate(plan, Path(generated), salt=salt(self.board), audio=audio, chunk=chunk)
+            fresh = compiled_id(directory) != build_id
+            if fresh:
+                self.note(f"compiling for {self.board.title}")
+                _compile(self.board, Path(generated), build_id, directory)
+        sizes = json.loads((directory / "sizes.json").read_text())
+        return Compiled(plan, build_id, directory, sizes, fresh, chunk, notes)
+
+    def _chunk(self, plan: planning.Plan) -> tuple[Chunk | None, tuple[str, ...]]:
+        """What streams reuse; nothing, and why, where that cannot be or does not fit.
+
+        Raises FitError when the network does not fit without it either.
+        """
+        reason = None
+        if self.listener and self.listener.reuse:
+            try:
+                chunk = reuse(plan, self.listener.spotter.settings.stride, self.streaming)
+                self._check_fit(plan, chunk)
+                return chunk, ()
+            except IrError as error:
+                reason = str(error)
+            except FitError:
+                reason = f"{self.board.name} has no room for what they share"
+        self._check_fit(plan, None)
+        return None, (f"in a stream every window is computed as a whole: {reason}",) if reason else ()
+
+    def _check_fit(self, plan: planning.Plan, chunk: Chunk | None) -> None:
+        flash, ram = {"tables": plan.flash, "kernels": plan.code}, {"arena": plan.arena}
+        if chunk:
+            flash |= {"tables for streams": chunk.plan.flash, "kernels for streams": chunk.plan.code}
+            ram = {"arena": max(plan.arena, chunk.plan.arena), "state of streams": chunk.state}
+        if self.listener:
+            needed = self.listener.needs(plan.network, ram["arena"])
+            flash, ram = flash | needed.flash, ram | needed.ram
+        firmware.check_fit(self.board, flash, ram)
 
 
-def _audio(listener: Listener, network: Network) -> dict[str, str]:
+def _audio(listener: Listener, network: Network, chunk: Chunk | None) -> dict[str, str]:
     try:
-        return audio_files(listener.front_end, listener.spotter, network)
+        stream = chunk.chunked.network if chunk else None
+        return audio_files(listener.front_end, listener.spotter, network, stream)
     except IrError as error:
         raise ModelError(str(error), "change [front_end] or the words in pqk.toml") from error
 

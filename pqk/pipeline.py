@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pqk_codegen import store
 from pqk_codegen.errors import IrError
 from pqk_codegen.ir import Network
+from pqk_codegen.streaming import with_interior_mean
 
 from pqk import __version__, choices, features, firmware, tune
 from pqk.boards import Board
@@ -113,6 +114,15 @@ def network_directory(built: Build) -> Path:
 def load_network(built: Build) -> Network:
     """The network that a build was made from."""
     return _network(network_directory(built))
+
+
+def load_stream_network(built: Build) -> Network:
+    """The network that a build decides with in a stream.
+
+    With `reuse` its mean is over the rows that windows share; computed window by window, its logits are the device's.
+    """
+    network = load_network(built)
+    return with_interior_mean(network) if built.record["stream"]["reuse"] else network
 
 
 def features_directory(project: Project, built: Build) -> Path:
@@ -235,7 +245,23 @@ def _record(project: Project, network: Network, compiled: Compiled, measured: tu
             for layer, facts in zip(plan.layers, choices.facts(plan, measured), strict=True)
         ],
         "memory": {"flash": sizes["flash"], "ram": sizes["ram"]},
-        "fallbacks": choices.fallbacks(plan),
+        "fallbacks": [*choices.fallbacks(plan), *compiled.notes],
+        "stream": _stream(project, compiled),
+    }
+
+
+def _stream(project: Project, compiled: Compiled) -> dict[str, Any]:
+    """How windows of a stream are computed; `state` is RAM, `estimate` of an inference, in instructions."""
+    chunk = compiled.chunk
+    if chunk is None:
+        return {"reuse": False}
+    return {
+        "reuse": True,
+        "hop_ms": project.stream.hop_ms,
+        "phases": chunk.chunked.phases,
+        "frames": chunk.chunked.frames,
+        "state": chunk.state,
+        "estimate": round(chunk.plan.cost.instructions),
     }
 
 

@@ -140,10 +140,14 @@ class TrainingConfig:
 
 @dataclass(frozen=True)
 class StreamConfig:
-    """How words are detected in continuous audio. The firmware begins with these; all can be changed over serial."""
+    """How words are detected in continuous audio. The firmware begins with these; times and thresholds can be changed
+    over serial, but with `reuse` the time between inferences only to multiples of `hop_ms`."""
 
     hop_ms: int = 100
     """From one inference to the next; a multiple of `front_end.hop_ms`."""
+    reuse: bool = True
+    """Whether an inference computes only what is new since the last, where the network allows. The mean before the
+    classifier is then over the rows of a window that its ends do not reach, which windows share."""
     smoothing_ms: int = 300
     """Posteriors are averaged over the inferences of so much time, at least over one."""
     threshold: float = 0.8
@@ -376,6 +380,7 @@ seed = {training.seed}
 
 [stream]
 hop_ms = {stream.hop_ms}                # from one inference to the next; a multiple of front_end.hop_ms
+reuse = {_toml(stream.reuse)}                # an inference computes only what is new since the last one
 smoothing_ms = {stream.smoothing_ms}          # posteriors are averaged over so much time
 threshold = {stream.threshold}             # averaged posterior at which a word counts as heard
 refractory_ms = {stream.refractory_ms}        # after a detection there is no other one for so long

@@ -39,8 +39,12 @@ class SpotterSpec:
     """In force until others are set."""
 
 
-def audio_files(front_end: FrontEndSpec, spotter: SpotterSpec, network: Network) -> dict[str, str]:
+def audio_files(
+    front_end: FrontEndSpec, spotter: SpotterSpec, network: Network, stream: Network | None = None
+) -> dict[str, str]:
     """The text of each file by name that makes audio into detections, for `pqk_codegen.generate.generate`.
+
+    `stream` is the network whose logits are decided on in a stream, where it is not `network`.
 
     Raises:
         IrError: the network's input is not what the front end makes, its windows leave gaps, or see `generate_spotter`.
@@ -51,7 +55,7 @@ def audio_files(front_end: FrontEndSpec, spotter: SpotterSpec, network: Network)
         raise IrError(f"the network takes {network.tensors[network.input].shape}, the front end makes {shape}")
     if front_end.hop > front_end.window:
         raise IrError(f"a hop of {front_end.hop} samples is longer than the window, {front_end.window}")
-    return generate_front_end(front_end) | generate_spotter(spotter, network)
+    return generate_front_end(front_end) | generate_spotter(spotter, stream or network)
 
 
 def generate_spotter(spec: SpotterSpec, network: Network) -> dict[str, str]:

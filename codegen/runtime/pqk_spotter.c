@@ -128,10 +128,13 @@ static void run_if_due(void) {
     }
 }
 
-/* What the run of this frame found; between runs, with another stride, the whole window's network.
- */
+/* A run was due at this frame, because strides are multiples of PQK_CHUNK_HOP. */
 static const int32_t *latest_logits(void) {
-    return until_run == PQK_CHUNK_HOP ? pqk_chunk_logits() : pqk_window_logits();
+    return pqk_chunk_logits();
+}
+
+static int stride_fits(uint32_t stride) {
+    return stride % PQK_CHUNK_HOP == 0;
 }
 #else
 static void run_if_due(void) {
@@ -139,6 +142,11 @@ static void run_if_due(void) {
 
 static const int32_t *latest_logits(void) {
     return pqk_window_logits();
+}
+
+static int stride_fits(uint32_t stride) {
+    (void)stride;
+    return 1;
 }
 #endif
 
@@ -206,7 +214,7 @@ void pqk_get_settings(pqk_settings *out) {
 }
 
 int pqk_set_settings(const pqk_settings *wanted) {
-    if (!pqk_settings_valid(wanted)) {
+    if (!pqk_settings_valid(wanted) || !stride_fits(wanted->stride)) {
         return 0;
     }
     settings = *wanted;

@@ -44,8 +44,9 @@ int pqk_poll(pqk_detection *detection);
 
 void pqk_get_settings(pqk_settings *settings);
 
-/* Returns 0 and changes nothing when a value is out of its range. A change forgets the inferences
- * so far (smoothing begins anew) but no frames. */
+/* Returns 0 and changes nothing when a value is out of its range, or when there is chunk.h and the
+ * stride is no multiple of PQK_CHUNK_HOP. A change forgets the inferences so far (smoothing begins
+ * anew) but no frames. */
 int pqk_set_settings(const pqk_settings *settings);
 
 /* Always the same place, whose values change with every call of pqk_push. */
@@ -65,9 +66,8 @@ void pqk_clip_end(void);
 void pqk_window_input(void);
 
 /* Runs the network on the last PQK_FRAMES frames and returns its PQK_OUTPUTS logits, which are
- * valid until the next frame. What every inference of a stream does, unless chunk.h is there: then
- * those at a multiple of PQK_CHUNK_HOP frames after the first compute only what is new, with the
- * same logits. */
+ * valid until the next frame. What every inference of a stream does, unless there is chunk.h, which
+ * computes only what is new in a window. */
 const int32_t *pqk_window_logits(void);
 
 #endif

@@ -81,7 +81,7 @@ class Effort:
 
 def load_spotter(project: Project, built: Build) -> Spotter:
     """Of the last build; with the front end that its network was trained with, and the project's `[stream]`."""
-    network = pipeline.load_network(built)
+    network = pipeline.load_stream_network(built)
     config = _front_end_config(project, network)
     front_end = FrontEnd(config)
     settings = settings_of(project.stream, network.classes, hop=front_end.hop, rate=RATE)
@@ -277,4 +277,11 @@ def _parts(found: Spotter, built: Build) -> list[str]:
         digest_tree(codegen, ["spotter.py", "frontend/*.py", "interpreter.py", "ops/*.py"]),
     ]
     network = digest_tree(pipeline.network_directory(built))
-    return [network, repr(found.front_end.config), str(found.settings.stride), str(reference.PIECE), *code]
+    return [
+        network,
+        str(built.record["stream"]["reuse"]),
+        repr(found.front_end.config),
+        str(found.settings.stride),
+        str(reference.PIECE),
+        *code,
+    ]
