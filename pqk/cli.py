@@ -348,9 +348,10 @@ def _evaluate_stream(
     audio: Path | None,
     labels: Path | None,
 ) -> None:
-    from pqk import pipeline, runners, tables
+    from pqk import pipeline, tables
     from pqk.console import bars
     from pqk.stream import run
+    from pqk.stream.hardware import Hardware
 
     built = pipeline.load_build(project, board.name)
     with bars() as shown:
@@ -358,8 +359,8 @@ def _evaluate_stream(
             text = tables.recording(run.run_recording(project, built, audio, labels, shown.update))
         else:
             effort = run.Effort(hours, device_minutes)
-            connect = lambda: runners.connect(board, built.directory, expected_build=built.record["id"], port=port)  # noqa: E731
-            text = tables.streaming(run.run(project, board, built, effort, connect, shown.update))
+            hardware = Hardware(project, board, built, port)
+            text = tables.streaming(run.run(project, built, effort, hardware, shown.update))
     click.echo(text)
 
 

@@ -1,7 +1,7 @@
 """Audio through the device itself: the same detections as the reference's, and what a second of audio costs there."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -54,6 +54,10 @@ class StreamDevice(Protocol):
 
     def set_settings(self, settings: Settings, /) -> Settings:
         """Change them; returns what is then in force."""
+
+
+ConnectAt = Callable[[int], AbstractContextManager[StreamDevice]]
+"""A device whose firmware can infer every so many ms."""
 
 
 @dataclass(frozen=True)
@@ -120,26 +124,25 @@ def pushes(device: StreamDevice, stream: Stream, settings: Settings, blocks: int
 
 
 def costs(
-    device: StreamDevice,
+    connect: ConnectAt,
+    hops: Sequence[int],
     stream: Stream,
     settings: Settings,
-    hop_ms: float,
+    frame_ms: float,
     units_per_tick: float,
     progress: Progress = lambda *_: None,
 ) -> list[dict[str, Any]]:
-    """What one second of audio costs at every hop of HOPS_MS that is whole frames, which are `hop_ms` apart.
+    """What one second of audio costs at each of the hops (in ms, whole frames), on the device that `connect` gives.
 
     [{"hop_ms", "inferences": per second, "front_end", "network": in units of the device's timer}]
     """
-    hops = [hop for hop in HOPS_MS if hop % hop_ms == 0]
     rows = []
-    with _settings_kept(device):
-        for index, hop in enumerate(hops):
-            progress(index, len(hops))
-            rows.append(
-                {"hop_ms": hop, **_cost(device, stream, replace(settings, stride=int(hop / hop_ms)), units_per_tick)}
-            )
-        progress(len(hops), len(hops))
+    for index, hop in enumerate(hops):
+        progress(index, len(hops))
+        with connect(hop) as device, _settings_kept(device):
+            chosen = replace(settings, stride=int(hop / frame_ms))
+            rows.append({"hop_ms": hop, **_cost(device, stream, chosen, units_per_tick)})
+    progress(len(hops), len(hops))
     return rows
 
 

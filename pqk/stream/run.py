@@ -8,7 +8,6 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,6 @@ from pqk_codegen.decision import Settings
 from pqk_codegen.ir import Network
 
 from pqk import pipeline
-from pqk.boards import Board
 from pqk.data.dataset import DataSet
 from pqk.files import atomic_write_text, digest, digest_tree
 from pqk.frontend import RATE, FrontEnd
@@ -26,7 +24,7 @@ from pqk.pipeline import Build
 from pqk.project import FrontEndConfig, Project, as_plain
 from pqk.stream import device as on_device
 from pqk.stream import reference, score
-from pqk.stream.device import StreamDevice
+from pqk.stream.hardware import Hardware
 from pqk.stream.labels import Recording
 from pqk.stream.mix import Mix, Recipe
 from pqk.stream.score import Scene, Score
@@ -37,7 +35,6 @@ SCHEMA = 1
 RECORD = "stream.json"
 CONDITIONS: tuple[tuple[str, float | None], ...] = (("clean", None), ("10 dB", 10.0))
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.9, 0.95)
-Connect = Callable[[], AbstractContextManager[StreamDevice]]
 Progress = Callable[[str, int, int], None]
 """What is going on, how much of it is done, and how much there is."""
 
@@ -88,9 +85,7 @@ def load_spotter(project: Project, built: Build) -> Spotter:
     return Spotter(network, front_end, config.hop_ms, settings)
 
 
-def run(
-    project: Project, board: Board, built: Build, effort: Effort, connect: Connect, progress: Progress
-) -> dict[str, Any]:
+def run(project: Project, built: Build, effort: Effort, hardware: Hardware, progress: Progress) -> dict[str, Any]:
     """Measure on synthetic audio and return the record, which is also in build/<board>/stream.json.
 
     Raises:
@@ -117,8 +112,7 @@ def run(
         conditions.append({"name": name, "snr_db": snr, **_condition(found, scenes)})
     if effort.device_minutes > 0:  # of the last condition, the hardest
         stream, inferences, _ = scenes["testing"]
-        with connect() as connected:
-            device = _device(found, connected, stream, inferences, board, effort, progress)
+        device = _device(found, hardware, stream, inferences, effort, progress)
     record = {**_head(project, built, found), "seed": effort.seed, "conditions": conditions, "device": device}
     atomic_write_text(built.directory / RECORD, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
     return record
@@ -236,33 +230,34 @@ def _curve(points: list[score.Point]) -> list[dict[str, Any]]:
 
 def _device(
     found: Spotter,
-    device: StreamDevice,
+    hardware: Hardware,
     stream: Mix,
     inferences: spotter.Inferences,
-    board: Board,
     effort: Effort,
     progress: Progress,
 ) -> dict[str, Any]:
     seconds = min(effort.device_minutes * 60, stream.samples / RATE)
-    parity = on_device.check(
-        device,
-        stream,
-        inferences,
-        found.scale,
-        found.keywords,
-        found.settings,
-        seconds,
-        lambda done, total: progress("on the device", done, total),
-    )
+    with hardware.connect() as device:
+        parity = on_device.check(
+            device,
+            stream,
+            inferences,
+            found.scale,
+            found.keywords,
+            found.settings,
+            seconds,
+            lambda done, total: progress("on the device", done, total),
+        )
     rows = on_device.costs(
-        device,
+        hardware.connect_at,
+        hardware.hops(found.hop_ms),
         stream,
         found.settings,
         found.hop_ms,
-        board.timer.units_per_tick,
+        hardware.board.timer.units_per_tick,
         lambda done, total: progress("cost of each hop", done, total),
     )
-    return {"parity": dataclasses.asdict(parity), "unit": board.timer.unit, "costs": rows}
+    return {"parity": dataclasses.asdict(parity), "unit": hardware.board.timer.unit, "costs": rows}
 
 
 def _key(found: Spotter, dataset: DataSet, recipe: Recipe, built: Build) -> str:

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from pqk_codegen.ir import Network
 from pqk import project
 from pqk.frontend import RATE, FrontEnd
 from pqk.project import FrontEndConfig, Project
+from pqk.stream.hardware import Hardware
 from pqk.stream.settings import keywords_of, settings_of
 from support import recordings
 from support.networks import Builder
@@ -117,7 +118,7 @@ def built_project(root: Path, made: Network) -> Project:
     recordings.write(root / "recordings", [*WORDS, "up"], speakers=40)
     directory = root / "build" / "mps2-an386"
     store.save(made, directory / "network")
-    (directory / "build.json").write_text(json.dumps({"id": "cafe"}))
+    (directory / "build.json").write_text(json.dumps({"id": "cafe", "stream": {"reuse": False}}))
     return project.load(root)
 
 
@@ -125,6 +126,17 @@ def built_project(root: Path, made: Network) -> Project:
 def connecting(device: ReferenceDevice) -> Iterator[ReferenceDevice]:
     """As `pqk.runners.connect`."""
     yield device
+
+
+@dataclass(frozen=True)
+class ReferenceHardware(Hardware):
+    """Hardware that computes with the reference."""
+
+    device: ReferenceDevice
+
+    def connect(self) -> AbstractContextManager[ReferenceDevice]:  # type: ignore[override]
+        """The device."""
+        return connecting(self.device)
 
 
 def settings(opened: Project) -> Settings:

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,10 +32,14 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, object]:
 def measure(opened: Project, device: streaming.ReferenceDevice, effort: run.Effort = EFFORT):  # type: ignore[no-untyped-def]
     told: list[tuple[str, int, int]] = []
     built = pipeline.load_build(opened, BOARD.name)
-    record = run.run(
-        opened, BOARD, built, effort, lambda: streaming.connecting(device), lambda *step: told.append(step)
-    )
-    return record, told
+    hardware = streaming.ReferenceHardware(opened, BOARD, built, None, device)
+    return run.run(opened, built, effort, hardware, lambda *step: told.append(step)), told
+
+
+def costs(opened: Project, device: streaming.ReferenceDevice) -> list[dict[str, Any]]:
+    stream = Mix(pipeline.scan_data(opened, None), Recipe("testing", 10, None))
+    connect = lambda _: streaming.connecting(device)  # noqa: E731
+    return on_device.costs(connect, [20, 100], stream, streaming.settings(opened), 20, 1.0)
 
 
 def test_a_whole_run(made) -> None:  # type: ignore[no-untyped-def]
@@ -141,9 +146,7 @@ def test_settings_of_a_project() -> None:
 
 def test_counters_that_wrap_around(made) -> None:  # type: ignore[no-untyped-def]
     opened, network = made
-    device = streaming.ReferenceDevice(network)
-    stream = Mix(pipeline.scan_data(opened, None), Recipe("testing", 10, None))
-    plain = on_device.costs(device, stream, streaming.settings(opened), 20, 1.0)
+    plain = costs(opened, streaming.ReferenceDevice(network))
 
     class Wrapping(streaming.ReferenceDevice):
         def stream_push(self, samples: np.ndarray) -> streaming.Reply:
@@ -152,7 +155,7 @@ def test_counters_that_wrap_around(made) -> None:  # type: ignore[no-untyped-def
 
             return replace(reply, network_ticks=(reply.network_ticks + 2**32 - 70_000) % 2**32)
 
-    assert on_device.costs(Wrapping(network), stream, streaming.settings(opened), 20, 1.0) == plain
+    assert costs(opened, Wrapping(network)) == plain
 
 
 @pytest.mark.parametrize(
@@ -160,7 +163,6 @@ def test_counters_that_wrap_around(made) -> None:  # type: ignore[no-untyped-def
 )
 def test_settings_are_put_back_where_the_device_answers(made, problem: BaseException, restored: bool) -> None:  # type: ignore[no-untyped-def]
     opened, network = made
-    stream = Mix(pipeline.scan_data(opened, None), Recipe("testing", 10, None))
 
     class Failing(streaming.ReferenceDevice):
         def stream_push(self, _: np.ndarray) -> streaming.Reply:
@@ -169,5 +171,5 @@ def test_settings_are_put_back_where_the_device_answers(made, problem: BaseExcep
     device = Failing(network)
     before = device.settings()
     with pytest.raises(type(problem)):
-        on_device.costs(device, stream, streaming.settings(opened), 20, 1.0)
+        costs(opened, device)
     assert (device.set[-1] == before) == restored

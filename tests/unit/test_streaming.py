@@ -102,6 +102,19 @@ def test_a_mean_over_all_rows_is_refused() -> None:
         chunked(network, 10)
 
 
+def test_a_mean_over_fewer_rows_keeps_what_logits_stand_for() -> None:
+    """Where all rows are alike, the mean over some of them is that over all, and so are the real values of logits."""
+    network = networks.res8(fresh("scale"), 5)
+    found = with_interior_mean(network)
+    silence = np.zeros((1, *network.tensors[network.input].shape), np.int64)  # as the padding
+    before, after = (
+        interpreter.logits(made, silence)[0] * made.tensors[made.output].scale for made in (network, found)
+    )
+    step = found.tensors[found.output].scale
+    assert np.ptp(before) > 3 * step
+    np.testing.assert_allclose(after, before, atol=0.51 * step)  # of rounding the bias
+
+
 def test_a_window_without_interior_rows_is_refused() -> None:
     builder = networks.Builder(fresh("short"), (1, 5, 8))
     for _ in range(3):
