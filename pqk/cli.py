@@ -145,7 +145,7 @@ def evaluate(
     if (audio is None) != (labels is None):
         raise click.UsageError("--audio and --labels go together")
     if stream:
-        _evaluate_stream(project, board, port, hours, device_minutes, audio, labels)
+        _evaluate_stream(project, board, port, data, hours, device_minutes, audio, labels)
         return
     from pqk import measure, tables
     from pqk.console import bars
@@ -343,6 +343,7 @@ def _evaluate_stream(
     project: Project,
     board: "Board",
     port: str | None,
+    data: Path | None,
     hours: float,
     device_minutes: float,
     audio: Path | None,
@@ -360,7 +361,7 @@ def _evaluate_stream(
         else:
             effort = run.Effort(hours, device_minutes)
             hardware = Hardware(project, board, built, port)
-            text = tables.streaming(run.run(project, built, effort, hardware, shown.update))
+            text = tables.streaming(run.run(project, built, effort, hardware, shown.update, data))
     click.echo(text)
 
 

@@ -47,6 +47,12 @@ def sizes(record: dict[str, Any], board: Board) -> str:
         f" weights {flash['weights']:,}, code {flash['code']:,}",
         f"RAM   {ram['total']:,} B of {board.memory.ram.size:,} B: arena {ram['arena']:,}, stack {ram['stack']:,}",
     ]
+    if record["stream"]["reuse"]:
+        stream = record["stream"]
+        lines.append(
+            f"in a stream, every {stream['hop_ms']} ms, about {stream['estimate']:,} instructions for what is new;"
+            f" {stream['state']:,} B of RAM for the rest"
+        )
     return _text(table) + "\n" + "\n".join(lines)
 
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from pqk_codegen import interpreter
+from pqk_codegen import windows
 from pqk_codegen.decision import Detection, Integers, Scale, Settings, detections, posteriors, smooth
 from pqk_codegen.ir import Network
 
@@ -86,9 +86,7 @@ def infer(network: Network, front_end: FrontEnd, read: Read, *, stride: int, fir
     if not count:
         return Inferences(np.zeros((0, len(network.classes)), np.int64), samples)
     frames = features(front_end, read, first * stride, (count - 1) * stride + front_end.frames)
-    windows = np.lib.stride_tricks.sliding_window_view(frames, front_end.frames, axis=0)[::stride]
-    inputs = windows.swapaxes(1, 2)[:, np.newaxis]
-    return Inferences(interpreter.logits(network, inputs), samples)
+    return Inferences(windows.logits(network, frames, stride), samples)
 
 
 def time_stamps(front_end: FrontEnd, stride: int, first: int, count: int) -> Integers:

@@ -96,6 +96,25 @@ def chunked(network: Network, hop: int) -> Chunked:
     return maker.chunked()
 
 
+def shares_rows(network: Network) -> bool:
+    """Whether windows of a stream have rows in common: the mean is over interior rows only."""
+    try:
+        mean, (first, last) = _mean(network), interior_rows(network)
+    except IrError:
+        return False
+    start, stop = mean.rows(network.tensors[mean.inputs[0]])
+    return first <= start and stop <= last
+
+
+def period_of(network: Network, hop: int) -> int:
+    """Frames between windows that have all rows in common, of those that are `hop` frames apart.
+
+    Raises:
+        IrError: see `chunked`.
+    """
+    return math.lcm(hop, *(interior.every for interior in _interiors(network).values()))
+
+
 @dataclass(frozen=True)
 class _Interior:
     """Of a tensor with rows: which of them no zero row reaches, and how many frames each is after the one before."""
@@ -153,7 +172,7 @@ class _Maker:
 
     def __init__(self, network: Network, hop: int, interiors: dict[str, _Interior]) -> None:
         self.network, self.hop, self.interiors = network, hop, interiors
-        self.period = math.lcm(hop, *(interior.every for interior in interiors.values()))
+        self.period = period_of(network, hop)
         self.computed: dict[str, Rows] = {}
         self.tensors: dict[str, Tensor] = {}
         self.ops: list[Op] = []

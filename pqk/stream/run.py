@@ -85,7 +85,14 @@ def load_spotter(project: Project, built: Build) -> Spotter:
     return Spotter(network, front_end, config.hop_ms, settings)
 
 
-def run(project: Project, built: Build, effort: Effort, hardware: Hardware, progress: Progress) -> dict[str, Any]:
+def run(
+    project: Project,
+    built: Build,
+    effort: Effort,
+    hardware: Hardware,
+    progress: Progress,
+    data: Path | None = None,
+) -> dict[str, Any]:
     """Measure on synthetic audio and return the record, which is also in build/<board>/stream.json.
 
     Raises:
@@ -93,7 +100,7 @@ def run(project: Project, built: Build, effort: Effort, hardware: Hardware, prog
         LinkError: the device does not answer, or with another build. The reference's logits are kept.
     """
     found = load_spotter(project, built)
-    dataset = pipeline.scan_data(project, None)
+    dataset = pipeline.scan_data(project, data)
     conditions, device = [], None
     for name, snr in CONDITIONS:
         scenes = {}
@@ -269,7 +276,9 @@ def _parts(found: Spotter, built: Build) -> list[str]:
     package, codegen = Path(__file__).parents[1], Path(spotter.__file__).parent
     code = [
         digest_tree(package, ["stream/mix.py", "frontend.py", "features.py", "data/audio.py", "data/dataset.py"]),
-        digest_tree(codegen, ["spotter.py", "frontend/*.py", "interpreter.py", "ops/*.py"]),
+        digest_tree(
+            codegen, ["spotter.py", "frontend/*.py", "interpreter.py", "streaming.py", "windows.py", "ops/*.py"]
+        ),
     ]
     network = digest_tree(pipeline.network_directory(built))
     return [

@@ -98,6 +98,50 @@ def test_a_page_lies_beside_it(lights: Path) -> None:
     assert "ffff0000_nohash_0.wav" in page
 
 
+def test_audio_went_to_the_device(lights: Path) -> None:
+    report = report_of(lights)
+    assert report["parity"]["different_features"] == 0
+    cost = report["cost"]
+    assert cost["network"] == cost["per_inference"]
+    assert 101 * 5_000 < cost["front_end"]["median"] < 101 * 17_000  # of frames; a clip is quiet before the word
+    parts = cost["front_end"]["median"] + cost["network"]["median"]
+    assert cost["per_second_of_audio"]["median"] == pytest.approx(parts, rel=0.05)
+
+
+def test_features_can_be_sent_instead(lights: Path, tmp_path: Path) -> None:
+    root = tmp_path / "copy"
+    shutil.copytree(lights, root, symlinks=True)
+    data = str(lights.parent / "recordings")
+    assert pqk_mcu("eval", "--features", "--limit", "3", "--data", data, cwd=root).code == 0
+    evaluation = json.loads((root / "build" / "mps2-an386" / "evaluation.json").read_text())
+    assert (evaluation["sent"], evaluation["clips"], evaluation["different_logits"]) == ("features", 3, 0)
+
+
+def test_streams(lights: Path, tmp_path: Path) -> None:
+    """`eval --stream` with firmware that reuses rows, in the report; then `listen` to one of the recordings."""
+    root = tmp_path / "copy"
+    shutil.copytree(lights, root, symlinks=True)
+    data = lights.parent / "recordings"
+    outcome = pqk_mcu("eval", "--stream", "--hours", "0.01", "--device-minutes", "0.1", "--data", str(data), cwd=root)
+    assert outcome.code == 0, outcome.err
+    built = json.loads((root / "build" / "mps2-an386" / "build.json").read_text())
+    assert built["stream"]["reuse"] is True
+    outcome = pqk_mcu("report", cwd=root)
+    assert outcome.code == 0, outcome.err
+    stream = report_of(root)["stream"]
+    assert [condition["name"] for condition in stream["conditions"]] == ["clean", "10 dB"]
+    parity = stream["device"]["parity"]
+    assert (parity["different"], parity["different_inferences"]) == (0, 0)
+    assert parity["inferences"] > 40
+    costs = {row["hop_ms"]: row["total"] for row in stream["device"]["costs"]}
+    assert list(costs) == [10, 20, 50, 100, 250]
+    assert costs[100] < 5_000_000
+    assert costs[10] > costs[20] > costs[50] > costs[100]
+    recording = sorted((data / "yes").glob("*.wav"))[-1]
+    outcome = pqk_mcu("listen", str(recording), "--fast", "--threshold", "0.01", "--smoothing-ms", "100", cwd=root)
+    assert outcome.code == 0, outcome.err
+
+
 def test_with_nothing_changed_build_is_quick(lights: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in (lights / "build" / "cache").glob("*-*")}
     outcomes = [pqk_mcu("build", cwd=lights) for _ in range(3)]

@@ -182,6 +182,7 @@ def _build(chance: random.Random) -> dict[str, Any]:
             "macs": total["macs"],
             "nonzero_macs": total["nonzero_macs"],
         },
+        "stream": {"reuse": True, "hop_ms": 100, "phases": 2, "frames": 22, "state": 9392, "estimate": 322_000},
         "layers": layers,
         "memory": {
             "flash": {"total": weights + code + 1124, "weights": weights, "code": code},

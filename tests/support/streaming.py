@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from pqk_codegen import decision, spotter, store
+from pqk_codegen import decision, interpreter, spotter, store
 from pqk_codegen.decision import Detection, Settings
 from pqk_codegen.ir import Network
 
@@ -47,7 +47,7 @@ def network(rng: np.random.Generator) -> Network:
     builder.conv(2, pool=(4, 4))
     made = builder.finish(CLASSES)
     noise = rng.integers(0, 60, (64, 1, front_end.frames, front_end.bands))
-    spread = np.ptp(spotter.interpreter.logits(made, noise), axis=1).mean()
+    spread = np.ptp(interpreter.logits(made, noise), axis=1).mean()
     logits = dataclasses.replace(made.tensors[made.output], scale=3 / max(1.0, float(spread)))
     tensors = {**made.tensors, made.output: logits}
     return dataclasses.replace(made, tensors=tensors, front_end=dataclasses.asdict(FRONT_END))

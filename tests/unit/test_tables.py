@@ -21,6 +21,13 @@ def test_sizes_show_estimates_and_which_layers_are_plain_c() -> None:
     assert max(map(len, printed.splitlines())) <= 100
 
 
+def test_sizes_say_what_a_stream_reuses() -> None:
+    record = records(3)["build"]
+    text = "in a stream, every 100 ms, about 322,000 instructions for what is new; 9,392 B of RAM for the rest"
+    assert tables.sizes(record, BOARD).splitlines()[-1] == text
+    assert "in a stream" not in tables.sizes(record | {"stream": {"reuse": False}}, BOARD)
+
+
 def test_cycles_are_shown_where_the_model_applies_only() -> None:
     record = records(3)["build"]
     instructions, cycles = (
