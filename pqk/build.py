@@ -30,6 +30,7 @@ from pqk.tune import Costs
 PACKAGE = Path(__file__).parent
 BUILD_ID = "build_id"
 SMALLEST = "smallest"  # folder of the smallest firmware, beside the firmware's; made where there is a flash limit
+_WHOLE = "in a stream every window is computed as a whole: "
 ATTEMPTS = 4  # at a flash limit, because sizes before linking are estimates
 
 
@@ -117,13 +118,16 @@ def compile_network(
     wanted = objective(config, board, measured or {})
     if listener and wanted.ram_limit is not None:
         wanted = replace(wanted, ram_limit=wanted.ram_limit - sum(listener.needs(network, arena=0).ram.values()))
+    compiler = _Compiler(board, listener, wanted, note)
     if config.flash_limit_kb is None:
-        return _Compiler(board, listener, wanted, note).compiled(_plan(network, board, wanted), directory)
-    # What streams reuse is made small, so that the limit says something about the rest.
-    compiler = _Compiler(board, listener, replace(wanted, goal="size"), note)
-    smallest_plan = _plan(network, board, compiler.streaming)
+        return compiler.compiled(_plan(network, board, wanted), directory)
+    smallest_plan = _plan(network, board, replace(wanted, goal="size"))
     smallest = replace(compiler, note=lambda _: None).compiled(smallest_plan, directory.with_name(SMALLEST))
     limit = round(1024 * config.flash_limit_kb)
+    if smallest.flash > limit and smallest.chunk and listener:
+        alone = replace(listener, reuse=False)
+        made = compile_network(network, board, directory, config, note, measured, alone)
+        return replace(made, notes=(_WHOLE + "build.flash_limit_kb has no room for what they share",))
     if smallest.flash > limit:
         raise _limit_error(config, smallest.flash)
     others = smallest.flash - smallest_plan.flash - smallest_plan.code
@@ -220,7 +224,7 @@ class _Compiler:
             except FitError:
                 reason = f"{self.board.name} has no room for what they share"
         self._check_fit(plan, None)
-        return None, (f"in a stream every window is computed as a whole: {reason}",) if reason else ()
+        return None, (_WHOLE + reason,) if reason else ()
 
     def _check_fit(self, plan: planning.Plan, chunk: Chunk | None) -> None:
         flash, ram = {"tables": plan.flash, "kernels": plan.code}, {"arena": plan.arena}
