@@ -23,17 +23,6 @@ typedef word copied;
 /* Ascending addresses, so `to` may overlap `from` where it lies before it. */
 static void copy_up(uint8_t *to, const uint8_t *from, size_t count) {
     if (COPIES_WORDS(to, from)) {
-        for (; count >= 4 * sizeof(word); count -= 4 * sizeof(word)) { /* half the instructions */
-            const copied *in = (const copied *)(const void *)from;
-            copied *out = (copied *)(void *)to;
-            const word first = in[0], second = in[1], third = in[2], fourth = in[3];
-            out[0] = first;
-            out[1] = second;
-            out[2] = third;
-            out[3] = fourth;
-            to += 4 * sizeof(word);
-            from += 4 * sizeof(word);
-        }
         for (; count >= sizeof(word); count -= sizeof(word)) {
             *(copied *)(void *)to = *(const copied *)(const void *)from;
             to += sizeof(word);
