@@ -137,7 +137,7 @@ def test_streams(lights: Path, tmp_path: Path) -> None:
     assert list(costs) == [10, 20, 50, 100, 250]
     assert costs[100] < 0.6 * 10 * report_of(root)["cost"]["per_second_of_audio"]["median"]
     assert costs[10] > costs[20] > costs[50] > costs[100]
-    recording = sorted((data / "yes").glob("*.wav"))[-1]
+    recording = min((data / "yes").glob("*.wav"))
     outcome = pqk_mcu("listen", str(recording), "--fast", "--threshold", "0.01", "--smoothing-ms", "100", cwd=root)
     assert outcome.code == 0, outcome.err
 

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 from pqk_codegen.choice import variants
 from pqk_codegen.generate import generate
-from pqk_codegen.interpreter import logits
+from pqk_codegen.interpreter import advance, fresh_state
 from pqk_codegen.kernels import CONVERSIONS
 from pqk_codegen.plan import Layer, place
 from pqk_codegen.storage import Program
+from pqk_codegen.streaming import chunked, with_interior_mean
 from support import battery, seeds
 
 from pqk import boards, runners
@@ -56,8 +57,9 @@ def programs(board: Board, wanted: set[str]) -> Iterator[Program]:
         AssertionError: one of them runs in none.
     """
     missing = set(wanted)
-    for name in ("res8-narrow", "ds-cnn"):
-        for program in variants(NETWORKS[name](0.9, 4, 0), board.cpu):
+    narrow, ds_cnn = (NETWORKS[name](0.9, 4, 0) for name in ("res8-narrow", "ds-cnn"))
+    for network in (narrow, ds_cnn, chunked(with_interior_mean(narrow), 10).network):
+        for program in variants(network, board.cpu):
             if missing & {step.kernel for step in program.steps}:
                 missing -= {step.kernel for step in program.steps}
                 yield program
@@ -73,6 +75,7 @@ def measured(board: Board, program: Program, folder: Path) -> Iterator[tuple[Lay
     x = random_inputs(program.network, seeds.fresh("clip"), 1)
     with runners.connect(board, folder, expected_build=build_id) as device:
         result = device.infer(x[0])
-    assert result.logits == tuple(logits(program.network, x)[0])
+    values, _ = advance(program.network, x, fresh_state(program.network, 1))
+    assert result.logits == tuple(values[program.network.output][0])
     for layer, ticks in zip(plan.layers, result.layer_ticks, strict=True):
         yield layer, ticks * board.timer.units_per_tick
