@@ -22,9 +22,9 @@ LIMITS = {
     "cortex-m0": 90_000,
     "cortex-m3": 45_000,
     "cortex-m4": 15_000,
-    "cortex-m7": 15_200,
-    "cortex-m33": 15_200,
-    "cortex-m55": 15_200,
+    "cortex-m7": 15_400,
+    "cortex-m33": 15_400,
+    "cortex-m55": 15_400,
 }
 """Instructions of a frame, FFT of 512, 40 bands."""
 TABLES, CODE = 3_100, 4_400
