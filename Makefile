@@ -11,11 +11,13 @@ DEMO := demo/mini
 endif
 
 REPORT := build/demo
+HOURS := 1
 PQK := .venv/bin/pqk-mcu --project $(DEMO)
 
 .PHONY: demo test bench lint clean
 
-# Train, generate, compile, flash the emulated board, evaluate every test clip over serial, report. Tuning, and building
+# Train, generate, compile, flash the emulated board, evaluate every test clip's audio over serial and hours of
+# continuous audio, report. Tuning, and building
 # again with what it measured, takes half a minute and gives the report a plain C that was measured, too.
 demo: .venv/.demo
 ifeq ($(PQK_DATA),)
@@ -26,6 +28,7 @@ endif
 	$(PQK) build
 	$(PQK) flash
 	$(PQK) eval
+	$(PQK) eval --stream --hours $(HOURS)
 	$(PQK) report --output $(REPORT) --open
 
 # Measure networks of several sparsities on the emulated boards, and the demo's where it was built: build/bench.

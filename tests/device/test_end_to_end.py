@@ -237,7 +237,7 @@ def test_an_interrupted_training_goes_on(lights: Path, tmp_path: Path) -> None:
 
 def test_make_demo(lights: Path, tmp_path: Path) -> None:
     """The README's first command, on the small project; set-up is what made this test run."""
-    variables = [f"DEMO={lights}", f"REPORT={tmp_path}", f"PQK_DATA={lights.parent / 'recordings'}"]
+    variables = [f"DEMO={lights}", f"REPORT={tmp_path}", f"PQK_DATA={lights.parent / 'recordings'}", "HOURS=0.01"]
     command = ["make", "--old-file=.venv/.demo", "demo", *variables]
     result = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
@@ -245,6 +245,7 @@ def test_make_demo(lights: Path, tmp_path: Path) -> None:
     assert report["parity"]["different_logits"] == 0
     assert report["kernels"]["plain_measured"] is True
     assert report["kernels"]["gain"] > 3
+    assert report["stream"]["device"]["parity"]["different"] == 0
     assert "measured on this device by" in (tmp_path / "report.html").read_text()
 
 
