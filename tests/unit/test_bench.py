@@ -217,7 +217,7 @@ def compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Compiled:
     chosen = plan(case(0.9).load(), "cortex-m4")
     symbols = {"pqk_w_conv1_stream": 400, "pqk_w_conv1": 44, "run_conv1": 20}
     (tmp_path / "firmware.map").write_text(MAP)
-    made = Compiled(chosen, "an id", tmp_path, {"symbols": symbols}, fresh=True)
+    made = Compiled(chosen, "an id", tmp_path, {"symbols": symbols}, fresh=True, chunk=None, notes=())
     monkeypatch.setattr(measure, "compile_network", lambda *_: made)
     return made
 
