@@ -92,6 +92,7 @@ def test_strides_are_multiples_of_the_hop(tmp_path: Path) -> None:
     samples = spotter.audio(rng, 150)
     model = spotter.model()
     model.push(samples)
-    lines = say(spotter.program, INIT, set_settings(settings(4)), push(samples), POLL)
+    pieces = [push(piece) + POLL for piece in cut(rng, samples, 40)]
+    lines = say(spotter.program, INIT, set_settings(settings(4)), *pieces)
     assert lines[0] == ["set", "0"]
     assert detected(lines) == model.detections
