@@ -12,7 +12,7 @@ from typing import Protocol, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from pqk_codegen.decision import Detection, Settings
+from pqk_codegen.decision import Settings
 
 from pqk.errors import LinkError
 from pqk.links import Link
@@ -85,19 +85,8 @@ class Inference:
 
 
 @dataclass(frozen=True)
-class StreamReply:
-    """What the device answers to audio that was pushed. All but the last two: since the stream began."""
-
-    samples: int
-    frames: int
-    inferences: int
-    front_end_ticks: int
-    network_ticks: int
-    """Of inferences, and the decisions on them."""
-    peak: int
-    """Largest magnitude among the samples of this push, 0..32768."""
-    detections: tuple[Detection, ...]
-    """In the samples of this push, in order."""
+class StreamReply(Streamed):
+    """What the device answers to audio that was pushed. Counts and ticks do not wrap around."""
 
 
 _NO_AUDIO_YET = StreamReply(0, 0, 0, 0, 0, 0, ())

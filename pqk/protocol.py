@@ -159,6 +159,7 @@ class Streamed:
     inferences: int
     front_end_ticks: int
     network_ticks: int
+    """Of inferences, and the decisions on them."""
     peak: int
     """Largest magnitude among the samples of the request, 0..32768."""
     detections: tuple[Detection, ...]

@@ -9,6 +9,7 @@ from pqk_codegen import spotter
 from pqk_codegen.decision import Detection, Scale, Settings
 from pqk_codegen.spotter import Inferences
 
+from pqk.device import StreamReply
 from pqk.errors import LinkError
 from pqk.frontend import RATE, Pcm
 from pqk.stream.words import Stream
@@ -23,30 +24,13 @@ EVERY_S = 30
 Progress = Callable[[int, int], None]
 
 
-class Reply(Protocol):
-    """Where the device's stream stands: totals since it began, and the detections that are new."""
-
-    @property
-    def samples(self) -> int: ...
-    @property
-    def inferences(self) -> int: ...
-    @property
-    def front_end_ticks(self) -> int: ...
-    @property
-    def network_ticks(self) -> int: ...
-    @property
-    def peak(self) -> int: ...
-    @property
-    def detections(self) -> Sequence[Detection]: ...
-
-
 class StreamDevice(Protocol):
     """The streaming verbs of `pqk.device.Device`."""
 
     def stream_begin(self) -> object:
         """Forget all audio."""
 
-    def stream_push(self, samples: Pcm, /) -> Reply:
+    def stream_push(self, samples: Pcm, /) -> StreamReply:
         """Send samples."""
 
     def settings(self) -> Settings:
@@ -115,7 +99,7 @@ def check(
     )
 
 
-def pushes(device: StreamDevice, stream: Stream, settings: Settings, blocks: int) -> Iterator[Reply]:
+def pushes(device: StreamDevice, stream: Stream, settings: Settings, blocks: int) -> Iterator[StreamReply]:
     """Begin a stream with `settings` and send the first so many blocks of `stream`; the reply to each."""
     device.set_settings(settings)
     device.stream_begin()

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 from pqk_codegen import decision, interpreter, spotter, store
-from pqk_codegen.decision import Detection, Settings
+from pqk_codegen.decision import Settings
 from pqk_codegen.ir import Network
 
 from pqk import project
+from pqk.device import StreamReply
 from pqk.frontend import RATE, FrontEnd
 from pqk.project import FrontEndConfig, Project
 from pqk.stream.hardware import Hardware
@@ -53,19 +54,6 @@ def network(rng: np.random.Generator) -> Network:
     return dataclasses.replace(made, tensors=tensors, front_end=dataclasses.asdict(FRONT_END))
 
 
-@dataclass(frozen=True)
-class Reply:
-    """As `pqk.device.StreamReply`."""
-
-    samples: int
-    frames: int
-    inferences: int
-    front_end_ticks: int
-    network_ticks: int
-    peak: int
-    detections: tuple[Detection, ...]
-
-
 class ReferenceDevice:
     """The streaming verbs, carried out with the reference. `pushed` has the length of every push."""
 
@@ -92,7 +80,7 @@ class ReferenceDevice:
         self.logits = np.zeros((0, len(CLASSES)), np.int64)
         self.told = 0
 
-    def stream_push(self, samples: np.ndarray) -> Reply:
+    def stream_push(self, samples: np.ndarray) -> StreamReply:
         assert samples.dtype == np.int16
         self.pushed.append(len(samples))
         self.pcm = np.concatenate([self.pcm, samples])
@@ -108,7 +96,7 @@ class ReferenceDevice:
         frames = spotter.whole_frames(self.front_end, len(self.pcm))
         peak = int(np.abs(samples.astype(int)).max(initial=0))
         ticks = frames * FRAME_TICKS, due * INFERENCE_TICKS % 2**32
-        return Reply(len(self.pcm), frames, due, *ticks, peak, tuple(new))
+        return StreamReply(len(self.pcm), frames, due, *ticks, peak, tuple(new))
 
 
 def built_project(root: Path, made: Network) -> Project:

@@ -14,6 +14,7 @@ from support import seeds, streaming
 from support.simulated import Clock
 
 from pqk import cli, listen, runners
+from pqk.device import StreamReply
 from pqk.errors import DataError, ProjectError, ToolError
 from pqk.frontend import RATE
 from pqk.listen import Keeper, Lines, Wishes, wished
@@ -94,7 +95,7 @@ def test_a_device_that_is_too_slow_is_told_of() -> None:
     rng, clock = seeds.fresh("slow"), Clock()
 
     class Slow(streaming.ReferenceDevice):
-        def stream_push(self, samples: np.ndarray) -> streaming.Reply:
+        def stream_push(self, samples: np.ndarray) -> StreamReply:
             clock.now += 0.2  # for 0.1 s of audio
             return super().stream_push(samples)
 

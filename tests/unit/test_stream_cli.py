@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 from support import seeds, streaming
 
 from pqk import cli, runners
+from pqk.device import StreamReply
 from pqk.errors import DataError, LinkError, ProjectError
 from pqk.frontend import RATE
 
@@ -91,7 +92,7 @@ def test_the_reference_is_kept_when_the_device_is_gone(  # type: ignore[no-untyp
     root, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Gone(streaming.ReferenceDevice):
-        def stream_push(self, _: np.ndarray) -> streaming.Reply:
+        def stream_push(self, _: np.ndarray) -> StreamReply:
             raise LinkError("the device is gone", "flash it")
 
     folder, network = root

@@ -11,6 +11,7 @@ from pqk_codegen.decision import NEVER, ONE, Settings
 from support import seeds, streaming
 
 from pqk import boards, pipeline, tables
+from pqk.device import StreamReply
 from pqk.errors import DataError, LinkError, ProjectError
 from pqk.frontend import RATE, FrontEnd
 from pqk.project import Project, StreamConfig
@@ -149,7 +150,7 @@ def test_counters_that_wrap_around(made) -> None:  # type: ignore[no-untyped-def
     plain = costs(opened, streaming.ReferenceDevice(network))
 
     class Wrapping(streaming.ReferenceDevice):
-        def stream_push(self, samples: np.ndarray) -> streaming.Reply:
+        def stream_push(self, samples: np.ndarray) -> StreamReply:
             reply = super().stream_push(samples)
             from dataclasses import replace
 
@@ -165,7 +166,7 @@ def test_settings_are_put_back_where_the_device_answers(made, problem: BaseExcep
     opened, network = made
 
     class Failing(streaming.ReferenceDevice):
-        def stream_push(self, _: np.ndarray) -> streaming.Reply:
+        def stream_push(self, _: np.ndarray) -> StreamReply:
             raise problem
 
     device = Failing(network)
