@@ -205,7 +205,9 @@ def _firmware_key(project: Project, generator: str, measured: tune.Costs) -> str
     """Of the firmware and of all that its record says."""
     parts = (project.build, project.front_end, project.stream)
     wishes = _text([*map(as_plain, parts), project.compression.method, __version__])
-    code = digest_tree(PACKAGE, ["build.py", "choices.py", "pipeline.py", "tune.py"])
+    code = digest_tree(
+        PACKAGE, ["build.py", "choices.py", "pipeline.py", "tune.py", "frontend.py", "stream/settings.py"]
+    )
     return digest([generator, repr(sorted(measured.items())), wishes, code])
 
 
