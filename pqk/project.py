@@ -17,6 +17,8 @@ UNKNOWN = "_unknown_"
 SILENCE = "_silence_"
 MOST_SMOOTHING = 32
 """Inferences over which posteriors can be averaged: what `pqk_codegen.decision` and the device hold."""
+MOST_CHANNELS = 256
+"""Of a network's width; far beyond what runs on a microcontroller."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,11 @@ class NetworkConfig:
     """Which network."""
 
     arch: str = "res8-narrow"
+    width: int = 0
+    """Channels of a network that takes a number of them, such as "res8". 0: the network's own."""
+
+    def __post_init__(self) -> None:
+        _check(0 <= self.width <= MOST_CHANNELS, "network.width", self.width, f"must lie in 0..{MOST_CHANNELS}")
 
 
 @dataclass(frozen=True)
@@ -356,6 +363,7 @@ center = {_toml(front.center)}               # whether frame t has its centre at
 
 [network]
 arch = {json.dumps(network.arch)}       # or "res8": larger, about 5 times the work
+width = {network.width}                  # channels, of "res8" for example; 0: the network's own
 
 [compression]
 method = {json.dumps(compression.method)}              # pruned, quantised, distilled from itself

@@ -45,7 +45,7 @@ class RealArithmetic:
 
     def convolution(self, layer: Convolution, x: Tensor) -> Tensor:
         """Convolution, normalisation, ReLU, average pool."""
-        y = F.relu(self.norm(layer)(F.conv2d(x, self.weight(layer), padding=1)))
+        y = F.relu(self.norm(layer)(layer.convolve(x, self.weight(layer))))
         if layer.pool != (1, 1):
             y = F.avg_pool2d(y, layer.pool)
         return self.activation(layer.stream, y)

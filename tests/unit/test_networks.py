@@ -40,6 +40,19 @@ def test_batch_normalisation_comes_before_relu_and_the_residual_after_it() -> No
     assert torch.equal(logits[0], network.classifiers()[0].bias)
 
 
+def test_a_network_takes_a_width() -> None:
+    network = make("res8", 12, 32)
+    assert network.parameter_count() == 9 * 32 + 6 * 9 * 32 * 32 + 32 * 12 + 12
+    assert make("res8", 12, 19).parameter_count() == make("res8-narrow", 12).parameter_count()
+    assert make("res8", 12, 0).parameter_count() == make("res8", 12).parameter_count()
+
+
+def test_a_network_whose_name_stands_for_a_width_takes_no_other() -> None:
+    with pytest.raises(ProjectError, match=r"network\.width = 32: res8-narrow has 19 channels") as error:
+        make("res8-narrow", 3, 32)
+    assert 'arch = "res8"' in error.value.hint
+
+
 def test_unknown_network_is_refused_with_the_nearest_name() -> None:
     with pytest.raises(ProjectError, match=r"network\.arch = 'res8-narow'") as error:
         make("res8-narow", 3)
@@ -48,4 +61,4 @@ def test_unknown_network_is_refused_with_the_nearest_name() -> None:
 
 def test_every_file_of_the_folder_is_in_the_registry() -> None:
     files = {path.stem for path in Path(networks.__file__).parent.glob("*.py")} - {"__init__", "layers"}
-    assert files == {maker.__module__.rsplit(".", 1)[1] for maker in NETWORKS.values()}
+    assert files == {entry.build.__module__.rsplit(".", 1)[1] for entry in NETWORKS.values()}
