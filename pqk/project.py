@@ -78,7 +78,7 @@ class NetworkConfig:
 
     arch: str = "res8-narrow"
     width: int = 0
-    """Channels of a network that takes a number of them, such as "res8". 0: the network's own."""
+    """Channels of a network whose name does not say them, such as "res8". 0: its own number."""
 
     def __post_init__(self) -> None:
         _check(0 <= self.width <= MOST_CHANNELS, "network.width", self.width, f"must lie in 0..{MOST_CHANNELS}")
@@ -362,8 +362,8 @@ high_hz = {front.high_hz}
 center = {_toml(front.center)}               # whether frame t has its centre at t * hop_ms; if not, it begins there
 
 [network]
-arch = {json.dumps(network.arch)}       # or "res8": larger, about 5 times the work
-width = {network.width}                  # channels, of "res8" for example; 0: the network's own
+arch = {json.dumps(network.arch)}       # or "res8": about 5 times the work; "res8-tiny", "res15-narrow", "res15", "ds-cnn"
+width = {network.width}                  # channels of a network whose name does not say them; 0: its own number
 
 [compression]
 method = {json.dumps(compression.method)}              # pruned, quantised, distilled from itself
