@@ -362,7 +362,7 @@ high_hz = {front.high_hz}
 center = {_toml(front.center)}               # whether frame t has its centre at t * hop_ms; if not, it begins there
 
 [network]
-arch = {json.dumps(network.arch)}       # or "res8": about 5 times the work; "res8-tiny", "res15-narrow", "res15", "ds-cnn"
+arch = {json.dumps(network.arch)}       # or "res8", 5 times the work; "res8-tiny", "res15", "res15-narrow", "ds-cnn"
 width = {network.width}                  # channels of a network whose name does not say them; 0: its own number
 
 [compression]
