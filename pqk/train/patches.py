@@ -44,7 +44,10 @@ def convolution(layer: Convolution, norm: nn.BatchNorm2d, weight: Tensor, x: Ten
 
 def _normalise(norm: nn.BatchNorm2d, kernel: Tensor, centre: Tensor, patches: Tensor) -> tuple[Tensor, Tensor]:
     """Gain and shift [C] of batch normalisation for `kernel` [C, taps] on centred `patches` [n, taps, positions]."""
-    assert norm.running_mean is not None and norm.running_var is not None and norm.momentum is not None
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    assert norm.momentum is not None
+    assert norm.num_batches_tracked is not None
     mean = kernel @ centre
     if norm.training:
         count = patches.shape[0] * patches.shape[2]
@@ -53,7 +56,7 @@ def _normalise(norm: nn.BatchNorm2d, kernel: Tensor, centre: Tensor, patches: Te
         with torch.no_grad():
             norm.running_mean.lerp_(mean, norm.momentum)
             norm.running_var.lerp_(variance * (count / (count - 1)), norm.momentum)
-            norm.num_batches_tracked += 1  # type: ignore[operator]
+            norm.num_batches_tracked.add_(1)
         offset = torch.zeros_like(mean)
     else:
         variance, offset = norm.running_var, mean - norm.running_mean
@@ -81,9 +84,7 @@ def _index(
 ) -> Tensor:
     """int64 [taps * window * H' * W']: positions in a flattened padded plane."""
     place = np.arange(padded[0] * padded[1]).reshape(padded)
-    rows, columns = (
-        (padded[axis] - dilation[axis] * (kernel[axis] - 1) - 1) // stride[axis] + 1 for axis in range(2)
-    )
+    rows, columns = ((padded[axis] - dilation[axis] * (kernel[axis] - 1) - 1) // stride[axis] + 1 for axis in range(2))
     rows, columns = rows // pool[0], columns // pool[1]
     taps = []
     for y, x in np.ndindex(*kernel):
