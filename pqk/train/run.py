@@ -17,21 +17,25 @@ from pqk_codegen import store
 from pqk_codegen.lane_limits import weight_bits
 from pqk_codegen.ops import Convolution
 
+from pqk.data.dataset import UNSEEN, Clip
 from pqk.features import Features
 from pqk.files import atomic_directory, atomic_write_text, digest
 from pqk.frontend import FrontEnd
-from pqk.project import Project, as_plain
+from pqk.project import SILENCE, UNKNOWN, Project, as_plain
 from pqk.train import checkpoint, networks
 from pqk.train.augment import Augmenter, TrainingData
 from pqk.train.integer import InputFormat, to_ir
 from pqk.train.loop import Held, Progress, Report, accuracy, fit, predict
 from pqk.train.methods import Compression, Float, Method, find_compression
+from pqk.train.unknowns import Words
 
 __all__ = ["Progress", "check", "train_compressed", "train_float"]
 
 SCHEMA = 1
 RECORD = "training.json"
 HELD_SPLITS = ("validation", "testing")
+UNSEEN_RECALL = "unseen_unknown_recall"
+"""Key of training.json: share of the clips of words left out of training that are taken for `_unknown_`."""
 
 M = TypeVar("M", bound=Method)
 
@@ -53,6 +57,7 @@ def train_float(project: Project, features: Features, out_dir: Path, *, report: 
         "seed": project.training.seed,
         "parameters": outcome.method.network.parameter_count(),
         "accuracy": {"float": outcome.accuracy},
+        **_unseen_record({}, "float", outcome.unseen),
         "history": {"float": outcome.history},
     }
     with atomic_directory(out_dir) as folder:
@@ -85,6 +90,7 @@ def train_compressed(project: Project, features: Features, float_dir: Path, out_
         **reference,
         "method": method_name,
         "accuracy": {**reference["accuracy"], "fake_quant": outcome.accuracy},
+        **_unseen_record(reference, "fake_quant", outcome.unseen),
         "history": {**reference["history"], method_name: outcome.history},
         "labels_fake_quant_testing": outcome.predictions["testing"].tolist(),
         "weight_bits": {op.name: dataclasses.asdict(weight_bits(op)) for op in convolutions},
@@ -103,6 +109,8 @@ class _Outcome(Generic[M]):
     """By held split."""
     accuracy: dict[str, float]
     """By held split."""
+    unseen: float | None
+    """Recall of `_unknown_` on words left out of training; None without such words."""
 
 
 def _make(kind: type[M], project: Project, front_end: FrontEnd, classes: int) -> M:
@@ -129,14 +137,34 @@ def _train(kind: type[M], project: Project, features: Features, out_dir: Path, r
     )
     predictions = {split: predict(method, clips.inputs) for split, clips in held.items()}
     scores = {split: accuracy(predictions[split], clips.labels) for split, clips in held.items()}
-    return _Outcome(method, history, predictions, scores)
+    return _Outcome(method, history, predictions, scores, _unseen_recall(method, features))
+
+
+def _unseen_recall(method: Method, features: Features) -> float | None:
+    inputs, labels, paths = features.subset(UNSEEN)
+    return accuracy(predict(method, inputs), labels) if paths else None
+
+
+def _unseen_record(record: dict[str, Any], network: str, recall: float | None) -> dict[str, Any]:
+    return {} if recall is None else {UNSEEN_RECALL: {**record.get(UNSEEN_RECALL, {}), network: recall}}
 
 
 def _training_data(features: Features, frames: int) -> TrainingData:
     chosen = features.indices("training")
     edges = features.noise_starts
     noise = tuple(features.noise[a:b] for a, b in pairwise(edges) if b - a >= frames)
-    return TrainingData(np.asarray(features.energies[chosen]), features.labels[chosen], noise)
+    classes = features.classes
+    return TrainingData(
+        np.asarray(features.energies[chosen]),
+        features.labels[chosen],
+        noise,
+        Words.of([_word(features.clips[i], classes) for i in chosen]),
+        classes.index(UNKNOWN) if UNKNOWN in classes else None,
+    )
+
+
+def _word(clip: Clip, classes: tuple[str, ...]) -> str | None:
+    return None if classes[clip.label] == SILENCE else clip.path.split("/")[0]
 
 
 def _stage(kind: type[Method], project: Project) -> str:
