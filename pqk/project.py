@@ -268,7 +268,7 @@ def _check_folders(words: typing.Sequence[str]) -> None:
     if doubled:
         raise ProjectError(f"word given twice: {', '.join(doubled)}", "name every word once")
     for word in words:
-        if not word or word in (".", "..", UNKNOWN, SILENCE) or "/" in word or "\\" in word or "\0" in word:
+        if not word or word[0] in "._" or "/" in word or "\\" in word or "\0" in word:
             raise ProjectError(f"{word!r} cannot be the name of a folder of recordings", "use another word")
 
 
