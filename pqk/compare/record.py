@@ -33,7 +33,7 @@ from pqk.compare.score import Score
 from pqk.compare.statistics import deviation, paired
 from pqk.data.dataset import SPLITS
 from pqk.features import Features
-from pqk.project import as_plain
+from pqk.project import Project, as_plain
 
 SCHEMA = 1
 Record = dict[str, Any]
@@ -45,7 +45,7 @@ def record(
     """What compare.json says, from the scores of each row, by seed; None where a seed is not finished."""
     project = comparison.rows[0].project
     control = scores.get(comparison.control or "")
-    labels = features.subset("testing")[1]
+    labels = features.labels[features.indices("testing")]
     return {
         "schema": SCHEMA,
         "complete": all(score is not None for found in scores.values() for score in found),
@@ -61,13 +61,20 @@ def record(
             "fingerprint": features.fingerprint,
             "clips": {split: len(features.indices(split)) for split in SPLITS},
         },
-        "settings": {name: as_plain(getattr(project, name)) for name in ("data", "front_end", "training", "build")},
+        "settings": _shared(project),
         "rows": [
             _row(row, scores[row.name], None if row.name == comparison.control else control, labels)
             for row in comparison.rows
             if any(scores[row.name])
         ],
     }
+
+
+def _shared(project: Project) -> Record:
+    """Settings of all rows. Where the recordings lie says nothing elsewhere; what they are, the fingerprint does."""
+    settings = {name: as_plain(getattr(project, name)) for name in ("data", "front_end", "training", "build")}
+    del settings["data"]["source"]
+    return settings
 
 
 def _row(row: Row, scores: Sequence[Score | None], control: Sequence[Score | None] | None, labels: Any) -> Record:

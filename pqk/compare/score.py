@@ -104,7 +104,7 @@ def _plan_key(network: Path, board: Board) -> str:
 
 
 def _accuracies(record: dict[str, Any], features: Features) -> Score:
-    labels = features.subset("testing")[1]
+    labels = features.labels[features.indices("testing")]
     predictions = np.array(record["labels_fake_quant_testing"])
     if predictions.shape != labels.shape:
         raise DataError("a trained network was tested on other clips", "delete build/cache, then the same command")

@@ -12,7 +12,7 @@ LEFT = 2
 
 def cells(record: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
     """Heads of columns, and the rows below them. Columns that nothing is known for are left out."""
-    rows = record["rows"]
+    rows, ran = record["rows"], measured(record)
     columns: list[tuple[str, Callable[[Row], str], bool]] = [
         ("row", lambda row: row["name"], True),
         ("network", _network, True),
@@ -26,14 +26,23 @@ def cells(record: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
         (f"against {record['control']}", _difference, bool(record["control"])),
         ("p", _p, bool(record["control"])),
         ("nonzeros", lambda row: f"{row['nonzeros']:,}", True),
-        ("bytes", lambda row: _count(row["bytes"]), True),
-        ("instructions", lambda row: _count(row["instructions"]), True),
-        ("bytes linked", lambda row: _count((row["measured"] or {}).get("bytes")), _any(rows, "measured")),
-        ("emulated", lambda row: _count((row["measured"] or {}).get("instructions")), _any(rows, "measured")),
-        ("exact", _exact, _any(rows, "measured")),
+        (f"bytes{' linked' if ran else ''}", lambda row: _count(costs(row, ran)["bytes"]), True),
+        (f"{'emulated ' if ran else ''}instructions", lambda row: _count(costs(row, ran)["instructions"]), True),
+        ("exact", _exact, ran),
     ]
     shown = [(head, cell) for head, cell, wanted in columns if wanted]
     return [head for head, _ in shown], [[cell(row) for _, cell in shown] for row in rows]
+
+
+def measured(record: dict[str, Any]) -> bool:
+    """Whether every network that the generator has a plan for was built and run."""
+    planned = [row for row in record["rows"] if row["bytes"] is not None]
+    return bool(planned) and all(row["measured"] for row in planned)
+
+
+def costs(row: Row, ran: bool) -> Row:
+    """Where a row's bytes and instructions stand: as measured if `ran`, else as planned."""
+    return row["measured"] or row if ran else row
 
 
 def notes(record: dict[str, Any]) -> list[str]:
@@ -42,16 +51,22 @@ def notes(record: dict[str, Any]) -> list[str]:
     lines = [
         f"accuracy: of the integer network on {clips['testing']:,} testing clips, mean and standard deviation over"
         f" seeds; {record['epochs']} epochs for every row; float: of the same network without compression",
-        "bytes: tables, kernels and code of the network as planned; instructions: of an inference, estimated by the"
-        f" generator's cost model for {record['board']}",
     ]
+    if measured(record):
+        lines.append(
+            "bytes: tables, kernels and code of the network in the linked firmware; instructions: of an inference,"
+            f" emulated on {record['board']}; exact: every logit there is the integer reference's"
+        )
+    else:
+        lines.append(
+            "bytes: tables, kernels and code of the network, as planned; instructions: of an inference, estimated by"
+            f" the generator's cost model for {record['board']}"
+        )
     if record["control"]:
         lines.append(
             f"p: McNemar's exact test against {record['control']} on the pairs (seed, clip), which takes them for"
             " independent; ±: standard error of the mean difference over seeds"
         )
-    if _any(record["rows"], "measured"):
-        lines.append("linked, emulated: the firmware that was built and run; exact: all logits are the reference's")
     lines += [f"{row['name']}: {row['obstacle']}" for row in record["rows"] if row["obstacle"]]
     return lines if record["complete"] else [*lines, "not complete: some trainings are not finished"]
 
