@@ -2,27 +2,26 @@
 
 import json
 import multiprocessing
+import os
+import shutil
+import signal
+import subprocess
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support import recordings
+from support.command import PROGRAM, pqk_mcu
 
-from pqk import boards
+from pqk import boards, project
+from pqk.compare.rows import of_file
 from pqk.compare.run import Outcome, Teller, raise_failures, run
-from pqk.compare.rows import Comparison, Row
 from pqk.compare.score import Scorer
 from pqk.errors import BoardError, PqkError
 from pqk.pipeline import Reporter
-from pqk.project import CompressionConfig, FrontEndConfig, NetworkConfig, Project, TrainingConfig
-
-WORDS = ("yes", "no")
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return recordings.write(tmp_path_factory.mktemp("data"), [*WORDS, "go"])
+from pqk.project import BuildConfig
 
 
 class Heard:
@@ -47,23 +46,49 @@ class Heard:
         return [note.split(": ")[1] for note in self.notes if " of " in note and ": " in note]
 
 
-def comparison(root: Path, seeds: int = 1) -> Comparison:
-    project = Project(
-        root,
-        "made-up",
-        WORDS,
-        front_end=FrontEndConfig(hop_ms=50, bands=12),
-        network=NetworkConfig("res8-tiny"),
-        training=TrainingConfig(phase1_epochs=2, phase2_epochs=1),
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return recordings.write(tmp_path_factory.mktemp("data"), ["yes", "no", "go"])
+
+
+def write_project(root: Path) -> Path:
+    """A project whose networks train in a second."""
+    root.mkdir(exist_ok=True)
+    (root / "pqk.toml").write_text(
+        """\
+[project]
+name = "made-up"
+words = ["yes", "no"]
+[front_end]
+hop_ms = 50
+bands = 12
+[network]
+arch = "res8-tiny"
+[training]
+phase1_epochs = 2
+phase2_epochs = 1
+"""
     )
-    half = replace(project, compression=CompressionConfig(sparsity=0.5))
-    return Comparison((Row("whole", project, seeds), Row("half", half, seeds)), "half")
+    (root / "compare.toml").write_text(
+        """\
+[compare]
+seeds = 1
+control = "half"
+[[row]]
+name = "whole"
+seeds = 2
+[[row]]
+name = "half"
+compression.sparsity = 0.5
+"""
+    )
+    return root
 
 
-def compare(root: Path, data: Path, heard: Heard, *, clips: int = 0, seeds: int = 1, processes: int = 2) -> Outcome:
-    wanted = comparison(root, seeds)
-    base = wanted.rows[0].project
-    scorer = Scorer(base.build_dir / "compare", boards.load("mps2-an386"), base.build, clips)
+def compare(root: Path, data: Path, heard: Heard, *, clips: int = 0, processes: int = 2) -> Outcome:
+    opened = project.load(root)
+    scorer = Scorer(opened.build_dir / "compare", boards.load(opened.board), opened.build, clips)
+    wanted = of_file(opened, root / "compare.toml")
     return run(wanted, scorer, data=data, processes=processes, tell=heard.teller())
 
 
@@ -73,21 +98,29 @@ def networks(root: Path) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def made(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Heard, Outcome]:
-    root, heard = tmp_path_factory.mktemp("project"), Heard()
-    return root, heard, compare(root, data, heard, seeds=2)
+    root, heard = write_project(tmp_path_factory.mktemp("project")), Heard()
+    return root, heard, compare(root, data, heard)
+
+
+@pytest.fixture
+def begun(made: tuple[Path, Heard, Outcome], tmp_path: Path) -> Path:
+    """The same project with float references, but without networks."""
+    root = write_project(tmp_path / "begun")
+    ignore = shutil.ignore_patterns("trained-*")
+    shutil.copytree(made[0] / "build" / "cache", root / "build" / "cache", ignore=ignore)
+    return root
 
 
 def test_everything_is_trained_once(made: tuple[Path, Heard, Outcome]) -> None:
     root, heard, outcome = made
     references = [f"float reference of res8-tiny, seed {seed}" for seed in (0, 1)]
-    rows = [f"{name}, seed {seed}" for seed in (0, 1) for name in ("whole", "half")]
+    rows = ["whole, seed 0", "half, seed 0", "whole, seed 1"]
     assert sorted(heard.finished()) == sorted([*references, *rows])
     for row in rows:
-        assert heard.finished().index(f"float reference of res8-tiny, {row.split(', ')[1]}") < heard.finished().index(
-            row
-        )
-    assert heard.epochs[-1][:2] == (18, 18)
-    assert len(networks(root)) == 4
+        reference = f"float reference of res8-tiny, {row.split(', ')[1]}"
+        assert heard.finished().index(reference) < heard.finished().index(row)
+    assert heard.epochs[-1][:2] == (15, 15)
+    assert len(networks(root)) == 3
     assert outcome.failures == ()
     raise_failures(outcome)
 
@@ -99,72 +132,95 @@ def test_the_files(made: tuple[Path, Heard, Outcome]) -> None:
     assert (folder / "compare.md").read_text().startswith("| row | network |")
     assert (folder / "compare.svg").read_text().startswith("<svg")
     whole, half = outcome.record["rows"]
-    assert (whole["seeds"], half["seeds"], outcome.record["epochs"]) == (2, 2, 3)
+    assert (whole["seeds"], half["seeds"], outcome.record["epochs"]) == (2, 1, 3)
     assert half["nonzeros"] > 4 * whole["nonzeros"] > 0
     assert half["bytes"] > whole["bytes"] > 0
     assert half["instructions"] > whole["instructions"] > 0
-    assert whole["common_seeds"] == 2
+    assert whole["common_seeds"] == 1
+    reported = [run["accuracy"] for row in (whole, half) for run in row["runs"]]
     for path in root.glob("build/cache/trained-*/training.json"):
-        accuracy = json.loads(path.read_text())["accuracy"]["fake_quant"]["testing"]
-        assert accuracy in [run["accuracy"] for row in (whole, half) for run in row["runs"]]
+        assert json.loads(path.read_text())["accuracy"]["fake_quant"]["testing"] in reported
 
 
 def test_a_second_time_nothing_is_done(made: tuple[Path, Heard, Outcome], data: Path) -> None:
     root, _, outcome = made
     again = Heard()
-    assert compare(root, data, again, seeds=2).record == outcome.record
+    assert compare(root, data, again).record == outcome.record
     assert (again.finished(), again.epochs) == ([], [])
 
 
 def test_networks_run_on_the_emulated_board(made: tuple[Path, Heard, Outcome], data: Path) -> None:
     root, _, _ = made
-    before, heard = networks(root), Heard()
-    outcome = compare(root, data, heard, clips=2)
+    before = networks(root)
+    outcome = compare(root, data, Heard(), clips=2)
     raise_failures(outcome)
     assert networks(root) == before
     for row in outcome.record["rows"]:
-        assert (row["measured"]["exact"], row["measured"]["clips"]) == (True, 2)
+        assert (row["measured"]["exact"], row["measured"]["clips"]) == (True, 2 * row["seeds"])
         assert row["measured"]["instructions"] == pytest.approx(row["instructions"], rel=0.2)
         assert row["measured"]["bytes"] == pytest.approx(row["bytes"], rel=0.2)
-    assert compare(root, data, Heard(), clips=2).record == outcome.record
+    again = Heard()
+    assert compare(root, data, again, clips=2).record == outcome.record
+    assert again.finished() == []
 
 
 def test_a_killed_training_is_told_and_goes_on_from_its_checkpoint(
-    made: tuple[Path, Heard, Outcome], data: Path, tmp_path: Path
+    made: tuple[Path, Heard, Outcome], begun: Path, data: Path
 ) -> None:
-    """Four epochs are told: three of the reference (the last by its end), then one of a network, which is killed."""
-    heard = Heard(at=4, act=lambda: [process.kill() for process in multiprocessing.active_children()])
-    outcome = compare(tmp_path, data, heard, processes=1)
+    heard = Heard(at=2, act=lambda: [process.kill() for process in multiprocessing.active_children()])
+    outcome = compare(begun, data, heard, processes=1)
     (failure,) = outcome.failures
     assert failure.message.startswith("whole, seed 0: its process was ended by signal 9 (SIGKILL)")
-    assert [row["name"] for row in outcome.record["rows"]] == ["half"]
+    assert [(row["name"], row["seeds"]) for row in outcome.record["rows"]] == [("whole", 1), ("half", 1)]
     assert not outcome.record["complete"]
     with pytest.raises(PqkError, match="1 not finished; whole, seed 0"):
         raise_failures(outcome)
     again = Heard()
-    outcome = compare(tmp_path, data, again, processes=1)
-    raise_failures(outcome)
+    outcome = compare(begun, data, again, processes=1)
     assert again.finished() == ["whole, seed 0"]
-    assert again.epochs[0][0] > 1  # the first epoch is not trained again
-    expected = networks(made[0])
-    assert all(expected[name] == weights for name, weights in networks(tmp_path).items())
+    assert again.epochs == [(2, 3, "whole, seed 0"), (3, 3, "whole, seed 0")]  # from the second epoch's end
+    assert outcome.record["rows"] == made[2].record["rows"]
+    assert networks(begun) == networks(made[0])
 
 
-def test_an_interrupted_comparison_goes_on(made: tuple[Path, Heard, Outcome], data: Path, tmp_path: Path) -> None:
-    def interrupt() -> None:
-        raise KeyboardInterrupt
+def test_an_interrupted_command_goes_on(made: tuple[Path, Heard, Outcome], begun: Path, data: Path) -> None:
+    """Ctrl-C reaches the command and its workers, and the same command ends as if nothing had been."""
+    command = [PROGRAM, "compare", "--workers", "1", "--data", str(data)]
+    process = subprocess.Popen(command, cwd=begun, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    deadline = time.monotonic() + 120
+    while not list((begun / "build" / "cache").glob("*checkpoint*")):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGINT)
+    _, error = process.communicate(timeout=60)  # ends when no worker holds the pipe any more
+    assert process.returncode == 130
+    assert "interrupted" in error
+    assert "Traceback" not in error
+    assert not json.loads((begun / "build" / "compare" / "compare.json").read_text())["complete"]
+    outcome = pqk_mcu("compare", "--data", str(data), "--json", "copy/compare.json", cwd=begun)
+    assert outcome.code == 0, outcome.err
+    record = json.loads((begun / "copy" / "compare.json").read_text())
+    assert record["rows"] == made[2].record["rows"]
+    assert "whole" in outcome.out
+    assert networks(begun) == networks(made[0])
 
-    with pytest.raises(KeyboardInterrupt):
-        compare(tmp_path, data, Heard(at=4, act=interrupt), processes=1)
-    assert multiprocessing.active_children() == []
-    again = Heard()
-    outcome = compare(tmp_path, data, again, processes=1)
-    assert again.finished() == ["whole, seed 0", "half, seed 0"]
-    first = {row["name"]: row["runs"][0] for row in made[2].record["rows"]}
-    assert {row["name"]: row["runs"][0] for row in outcome.record["rows"]} == first
+
+def test_errors_of_the_command(tmp_path: Path, data: Path) -> None:
+    root = write_project(tmp_path / "project")
+    for arguments, code, message, hint in (
+        (["--methods", "pqk,pqc"], 2, "method 'pqc': compression.method = 'pqc' is not known", "pqk"),
+        (["--methods", "pqk", "--rows", "compare.toml"], 2, "--rows or --methods, not both", ""),
+        (["--rows", "nowhere.toml"], 2, "nowhere.toml: cannot be read", "--methods"),
+        (["--data", "nowhere"], 3, "no folder of recordings at", "--data"),
+    ):
+        outcome = pqk_mcu("compare", *arguments, cwd=root)
+        assert (outcome.code, "Traceback" in outcome.err) == (code, False), outcome.err
+        assert message in outcome.err
+        assert hint in outcome.err
+        assert not (root / "build" / "compare").exists()
 
 
 def test_a_real_board_is_not_measured(tmp_path: Path) -> None:
-    real = next(board for board in map(boards.load, boards.names()) if not board.emulated)
+    real = replace(boards.load("mps2-an386"), emulated=False)
     with pytest.raises(BoardError, match="is a real board"):
-        Scorer(tmp_path, real, comparison(tmp_path).rows[0].project.build, clips=1)
+        Scorer(tmp_path, real, BuildConfig(), clips=1)
