@@ -60,7 +60,7 @@ def run(jobs: Sequence[Job], workers: int) -> Iterator[News]:
     """
     waiting, running = list(jobs), list[_Running]()
     ended: dict[Job | None, Any] = {None: None}
-    with _threads(max(1, (os.cpu_count() or 1) // workers)):
+    with _one_thread():
         try:
             while waiting or running:
                 for job in [job for job in waiting if isinstance(ended.get(job.needs), PqkError)]:
@@ -132,11 +132,14 @@ def _end(running: _Running) -> None:
 
 
 @contextmanager
-def _threads(count: int) -> Iterator[None]:
-    """Processes started meanwhile calculate with so many threads: numpy and torch read it when they are loaded."""
+def _one_thread() -> Iterator[None]:
+    """Processes started meanwhile calculate with one thread; numpy and torch read it when they are loaded.
+
+    Two of them are faster than one with two threads, and sums do not depend on how many jobs run at a time.
+    """
     name = "OMP_NUM_THREADS"
     before = os.environ.get(name)
-    os.environ[name] = str(count)
+    os.environ[name] = "1"
     try:
         yield
     finally:

@@ -205,7 +205,7 @@ def test_an_interrupted_command_goes_on(made: tuple[Path, Heard, Outcome], begun
     assert networks(begun) == networks(made[0])
 
 
-def test_errors_of_the_command(tmp_path: Path, data: Path) -> None:
+def test_errors_of_the_command(tmp_path: Path) -> None:
     root = write_project(tmp_path / "project")
     for arguments, code, message, hint in (
         (["--methods", "pqk,pqc"], 2, "method 'pqc': compression.method = 'pqc' is not known", "pqk"),

@@ -82,9 +82,9 @@ def test_stopping_ends_all_processes() -> None:
     assert multiprocessing.active_children() == []
 
 
-@pytest.mark.parametrize("workers", [1, os.cpu_count() or 1])
-def test_processes_share_the_processors(workers: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_processes_have_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the number of workers: torch sums in another order with another number of threads."""
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    (news,) = run([Job("threads", threads)], workers=workers)
-    assert int(news.value) * workers == os.cpu_count()
+    (news,) = run([Job("threads", threads)], workers=1)
+    assert news.value == "1"
     assert "OMP_NUM_THREADS" not in os.environ
