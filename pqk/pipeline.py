@@ -205,6 +205,13 @@ def check_training(project: Project) -> None:
     run.check(project)
 
 
+def prunes(method: str) -> bool:
+    """Whether a method of compression makes weights zero. Raises ProjectError when it is not known."""
+    from pqk.train import run
+
+    return run.prunes(method)
+
+
 def reference(project: Project, inputs: Features, report: Reporter) -> Path:
     """Folder with the float reference, trained now if need be."""
     directory = stages(project, inputs).reference

@@ -2,7 +2,7 @@
 
 {"schema": 1, "complete", "project", "tool", "torch", "machine", "board", "epochs", "control", "classes",
  "data": {"fingerprint", "clips": {split: count}}, "settings": {section: {...}}, "rows": [...]}, a row having
-    name, method, network, width
+    name, method, network; width: the most channels of a layer
     settings: what its [network] and [compression] say
     sparsity: share of zeros, weight_bits (the largest), activation_bits, parameters, nonzeros
     seeds: how many are finished; accuracy_mean, accuracy_std (n - 1), validation_mean: of the integer network, on the
@@ -84,7 +84,7 @@ def _row(row: Row, scores: Sequence[Score | None], control: Sequence[Score | Non
         "name": row.name,
         "method": row.project.compression.method,
         "network": row.project.network.arch,
-        "width": as_plain(row.project.network).get("width"),
+        "width": max(score["width"] for score in done),
         "settings": {name: as_plain(getattr(row.project, name)) for name in ("network", "compression")},
         "sparsity": 1 - _mean(done, "nonzeros") / done[0]["weights"],
         "weight_bits": max(score["weight_bits"] for score in done),

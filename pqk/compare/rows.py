@@ -17,7 +17,7 @@ A file of rows is TOML:
 """
 
 import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,15 +25,13 @@ from typing import Any
 
 from pqk import pipeline
 from pqk.errors import ProjectError
-from pqk.project import Project, check_keys, overridden
+from pqk.project import BUDGETS, Project, check_keys, overridden
 
 FILE = "compare.toml"
 CONTROL = "pqk-phase1"
 """What the others are tested against where no file says so."""
 SEEDS = 3
 MOST_SEEDS = 1000
-
-Check = Callable[[Project], None]
 
 
 @dataclass(frozen=True)
@@ -61,21 +59,22 @@ class Comparison:
     control: str | None
 
 
-def of_methods(
-    project: Project, methods: Sequence[str], seeds: int | None = None, check: Check = pipeline.check_training
-) -> Comparison:
-    """A row for each method, at the project's own settings. The control is `CONTROL`, where it is one of them.
+def of_methods(project: Project, methods: Sequence[str], seeds: int | None = None) -> Comparison:
+    """A row for each method, at the project's own settings; those that prune nothing have no sparsity.
 
+    The control is `CONTROL`, where it is one of them.
     Raises ProjectError: a method is unknown, named twice, or cannot be trained with the project's settings.
     """
-    entries = [{"name": method, "compression": {"method": method}} for method in methods]
-    rows = [_row(project, entry, SEEDS if seeds is None else seeds, "method", check) for entry in entries]
+    dense = {"sparsity": 0.0, **dict.fromkeys(BUDGETS, 0)}
+    entries = []
+    for method in methods:
+        settings = {"method": method, **({} if pipeline.prunes(method) else dense)}
+        entries.append({"name": method, "compression": settings})
+    rows = [_row(project, entry, SEEDS if seeds is None else seeds, "method") for entry in entries]
     return _comparison(rows, CONTROL if CONTROL in methods else None)
 
 
-def of_file(
-    project: Project, path: Path, seeds: int | None = None, check: Check = pipeline.check_training
-) -> Comparison:
+def of_file(project: Project, path: Path, seeds: int | None = None) -> Comparison:
     """The rows in the file at `path`; `seeds`, if given, goes for all of them, whatever the file says.
 
     Raises ProjectError: there is no such file, or it asks for what cannot be done; the message names the row.
@@ -94,7 +93,7 @@ def of_file(
         common = _seeds(head.get("seeds", SEEDS)) if seeds is None else seeds
         if seeds is not None:
             entries = [{**entry, "seeds": seeds} for entry in entries]
-        rows = [_row(base, entry, common, "row", check) for entry in entries]
+        rows = [_row(base, entry, common, "row") for entry in entries]
         return _comparison(rows, head.get("control"))
 
 
@@ -108,7 +107,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise ProjectError(f"not valid TOML: {error}") from error
 
 
-def _row(base: Project, entry: Mapping[str, Any], seeds: int, kind: str, check: Check) -> Row:
+def _row(base: Project, entry: Mapping[str, Any], seeds: int, kind: str) -> Row:
     name = entry.get("name")
     if not isinstance(name, str) or not name.strip() or not name.isprintable():
         raise ProjectError(f"a {kind} has no name", 'write name = "..." below [[row]]')
@@ -120,7 +119,7 @@ def _row(base: Project, entry: Mapping[str, Any], seeds: int, kind: str, check: 
             )
         check_keys("the row", entry, ["name", "seeds", "network", "compression"])
         project = overridden(base, {key: entry[key] for key in ("network", "compression") if key in entry})
-        check(project)
+        pipeline.check_training(project)
         return Row(name, project, _seeds(entry.get("seeds", seeds)))
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from pqk_codegen import interpreter
 from pqk_codegen.ir import Network
+from pqk_codegen.ops import Convolution
 
 from pqk import build, pipeline
 from pqk.bench.measure import network_flash, run_clips
@@ -122,6 +123,7 @@ def _accuracies(record: dict[str, Any], features: Features) -> Score:
 
 def _sizes(network: Network) -> Score:
     return {
+        "width": max(len(op.weights) for op in network.ops if isinstance(op, Convolution)),
         "parameters": network.parameters,
         "weights": network.weights,
         "nonzeros": network.nonzeros,

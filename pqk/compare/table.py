@@ -88,7 +88,7 @@ def _any(rows: list[Row], key: str) -> bool:
 
 
 def _network(row: Row) -> str:
-    return f"{row['network']}, width {row['width']}" if row["width"] else str(row["network"])
+    return f"{row['network']}, {row['width']} channels" if row["settings"]["network"]["width"] else str(row["network"])
 
 
 def _accuracy(row: Row) -> str:

@@ -27,9 +27,10 @@ from pqk.train import checkpoint, networks
 from pqk.train.augment import Augmenter, TrainingData
 from pqk.train.integer import InputFormat, to_ir
 from pqk.train.loop import Held, Progress, Report, accuracy, fit, predict
-from pqk.train.methods import Method, Reference, find_method
+from pqk.train.methods import METHODS, Method, Reference, find_method
+from pqk.train.registry import find
 
-__all__ = ["Progress", "check", "train_compressed", "train_float"]
+__all__ = ["Progress", "check", "prunes", "train_compressed", "train_float"]
 
 SCHEMA = 1
 RECORD = "training.json"
@@ -42,6 +43,11 @@ M = TypeVar("M", bound=Method)
 def check(project: Project) -> None:
     """Raise ProjectError where network and compression cannot be trained as `project` says; takes no time."""
     _make(find_method(project.compression), project, FrontEnd(project.front_end), len(project.classes))
+
+
+def prunes(name: str) -> bool:
+    """Whether a method makes weights zero. Raises ProjectError when it is not known."""
+    return find(METHODS, "compression.method", name).prunes
 
 
 def train_float(project: Project, features: Features, out_dir: Path, *, report: Report) -> None:

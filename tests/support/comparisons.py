@@ -49,6 +49,7 @@ def score(predictions: Iterable[int], **changes: Any) -> dict[str, Any]:
         "float_accuracy": 0.875,
         "unknown_recall": float((answers == LABELS)[unknown].mean()),
         "unseen_unknown_recall": None,
+        "width": 19,
         "parameters": 110,
         "weights": 100,
         "nonzeros": 80,

@@ -59,15 +59,17 @@ def test_a_number_of_seeds_goes_for_all_rows(project: Project) -> None:
     assert [row.seeds for row in read(project, TEXT, seeds=1).rows] == [1, 1]
 
 
-def test_methods_are_rows(project: Project) -> None:
-    comparison = of_methods(project, ["pqk"], 5)
-    (row,) = comparison.rows
-    assert (row.name, row.seeds, row.project, comparison.control) == ("pqk", 5, project, None)
+def test_methods_are_rows_at_the_projects_settings(project: Project) -> None:
+    comparison = of_methods(project, ["pqk", "pqk-phase1", "quantize"], 5)
+    assert comparison.control == "pqk-phase1"
+    pqk, phase1, quantize = comparison.rows
+    assert (pqk.name, pqk.seeds, pqk.project) == ("pqk", 5, project)
+    assert phase1.project.compression == CompressionConfig(method="pqk-phase1")
+    assert quantize.project.compression == CompressionConfig(method="quantize", sparsity=0.0)
 
 
-def test_the_control_of_methods(project: Project) -> None:
-    comparison = of_methods(project, ["pqk", "pqk-phase1"], check=lambda _: None)
-    assert (comparison.control, comparison.rows[1].project.compression.method) == ("pqk-phase1", "pqk-phase1")
+def test_methods_without_the_control(project: Project) -> None:
+    assert of_methods(project, ["pqk"]).control is None
 
 
 @pytest.mark.parametrize(
@@ -92,6 +94,7 @@ def test_the_control_of_methods(project: Project) -> None:
         (ROW + "network.arch = 'res8-narow'", "row 'a': network.arch = 'res8-narow' is not known", "res8-narrow"),
         (ROW + "compression.metod = 'pqk'", "row 'a': unknown key 'metod' in [compression]", "method"),
         (ROW + "compression.method = 'pqc'", "row 'a': compression.method = 'pqc' is not known", "pqk"),
+        (ROW + "compression.method = 'quantize'", "row 'a': compression.sparsity = 0.9: method 'quantize'", "0.0"),
         (ROW + "compression.weight_bits = 9", "row 'a': compression.weight_bits = 9", ""),
         ("[training]\nphase1_epochs = 0\n" + ROW, "training.phase1_epochs = 0", ""),
         ("[compare]\ncontrol = 'b'\n" + ROW, "control = 'b' is none of the rows", "a"),
@@ -112,7 +115,7 @@ def test_a_missing_file(project: Project) -> None:
 
 
 @pytest.mark.parametrize(
-    ("methods", "message"), [(["pqk", "pqc"], "method 'pqc': .* is not known"), (["pqk", "pqk"], "named twice: pqk")]
+    ("methods", "message"), [(["pqk", "pqc"], "'pqc' is not known"), (["pqk", "pqk"], "named twice: pqk")]
 )
 def test_wrong_methods(project: Project, methods: list[str], message: str) -> None:
     with pytest.raises(ProjectError, match=message):

@@ -208,7 +208,7 @@ def test_an_interrupted_command_goes_on(made: tuple[Path, Heard, Outcome], begun
 def test_errors_of_the_command(tmp_path: Path) -> None:
     root = write_project(tmp_path / "project")
     for arguments, code, message, hint in (
-        (["--methods", "pqk,pqc"], 2, "method 'pqc': compression.method = 'pqc' is not known", "pqk"),
+        (["--methods", "pqk,pqc"], 2, "compression.method = 'pqc' is not known", "pqk"),
         (["--methods", "pqk", "--rows", "compare.toml"], 2, "--rows or --methods, not both", ""),
         (["--rows", "nowhere.toml"], 2, "nowhere.toml: cannot be read", "--methods"),
         (["--data", "nowhere"], 3, "no folder of recordings at", "--data"),
