@@ -62,7 +62,7 @@ def _point(axes: "Axes", row: Row, x: float, number: int) -> None:
     error = 100 * row["accuracy_std"] if row["seeds"] > 1 else None
     common: dict[str, Any] = {
         "linestyle": "none",
-        "markersize": 7,
+        "markersize": 8,
         "elinewidth": 1.2,
         "capsize": 2.5,
         "markeredgecolor": "#ffffff",
@@ -92,7 +92,9 @@ def _legend(figure: "Figure", names: Sequence[str], top: float, height: float) -
     for number, name in enumerate(names):
         x = LEFT + (number % COLUMNS) * (WIDTH - LEFT) / COLUMNS
         y = LINE * (number // COLUMNS + 0.5)
-        axes.plot([x], [y], linestyle="none", markersize=7, markeredgecolor="#ffffff", **style(number))
+        axes.plot(
+            [x], [y], linestyle="none", markersize=8, markeredgecolor="#ffffff", markeredgewidth=0.5, **style(number)
+        )
         axes.text(x + 10, y, shortened(name, NAME_EMS), va="center", color=INK, size=SMALL)
 
 
