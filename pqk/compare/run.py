@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -89,13 +90,14 @@ def run(comparison: Comparison, scorer: Scorer, *, data: Path | None, processes:
     tracker = _Tracker(tell, len(jobs), comparison.rows[0].project.training.epochs)
     failures = []
     written = _write(comparison, inputs, runs, scores, scorer)
-    for news in workers.run(jobs, processes):
-        tracker.follow(news)
-        if news.ended and isinstance(news.value, PqkError):
-            failures.append(type(news.value)(f"{news.job.name}: {news.value.message}", news.value.hint))
-        elif news.ended and news.job in of_job:
-            scores[of_job[news.job]] = news.value
-            written = _write(comparison, inputs, runs, scores, scorer)
+    with closing(workers.run(jobs, processes)) as heard:  # an interruption ends the processes at once
+        for news in heard:
+            tracker.follow(news)
+            if news.ended and isinstance(news.value, PqkError):
+                failures.append(type(news.value)(f"{news.job.name}: {news.value.message}", news.value.hint))
+            elif news.ended and news.job in of_job:
+                scores[of_job[news.job]] = news.value
+                written = _write(comparison, inputs, runs, scores, scorer)
     if written["rows"]:
         atomic_write_text(scorer.folder / PICTURE, figure.picture(written))
     return Outcome(written, tuple(failures))

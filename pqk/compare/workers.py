@@ -8,7 +8,7 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -52,11 +52,11 @@ class _Running:
     connection: Connection
 
 
-def run(jobs: Sequence[Job], workers: int) -> Iterator[News]:
+def run(jobs: Sequence[Job], workers: int) -> Generator[News]:
     """Do all jobs, `workers` at a time, in their order as far as what they need allows.
 
     A job fails with the PqkError that it raised, with one that says how its process died, or with that of the job it
-    needs; the others go on. When the caller stops (Ctrl-C) all processes are ended.
+    needs; the others go on. When the generator is closed all processes are ended.
     """
     waiting, running = list(jobs), list[_Running]()
     ended: dict[Job | None, Any] = {None: None}
