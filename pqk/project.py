@@ -8,6 +8,7 @@ import tomllib
 import types
 import typing
 import unicodedata
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -240,6 +241,17 @@ class BuildConfig:
         _check(self.straight_line_kb >= 0, "build.straight_line_kb", self.straight_line_kb, "must not be negative")
 
 
+SECTIONS: dict[str, type[Any]] = {
+    "data": DataConfig,
+    "front_end": FrontEndConfig,
+    "network": NetworkConfig,
+    "compression": CompressionConfig,
+    "training": TrainingConfig,
+    "stream": StreamConfig,
+    "build": BuildConfig,
+}
+
+
 @dataclass(frozen=True)
 class Project:
     """Everything `pqk.toml` says. `root` is the folder it lies in."""
@@ -294,7 +306,28 @@ def load(root: Path) -> Project:
         raise ProjectError(f"{path}: {error.message}", error.hint or f"mend {path}") from error
 
 
-def check_words(words: typing.Sequence[str]) -> None:
+def overridden(project: Project, sections: Mapping[str, object]) -> Project:
+    """`project` with some keys of its sections changed: {"network": {"arch": "res8"}, ...}.
+
+    Raises ProjectError as `load` does: a section or key is unknown, or a value is wrong.
+    """
+    check_keys("the settings", sections, list(SECTIONS))
+    changed = {}
+    for name, value in sections.items():
+        changed[name] = dataclasses.replace(getattr(project, name), **_values(SECTIONS[name], name, value))
+    return dataclasses.replace(project, **changed)
+
+
+def check_keys(where: str, table: Mapping[str, object], keys: Sequence[str]) -> None:
+    """Raise ProjectError, with the nearest key that is known, unless every key of `table` is one of `keys`."""
+    for key in table:
+        if key not in keys:
+            near = difflib.get_close_matches(key, keys, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(keys)}"
+            raise ProjectError(f"unknown key {key!r} in {where}", hint)
+
+
+def check_words(words: Sequence[str]) -> None:
     """Raise ProjectError unless `words` are at least two different folder names."""
     if len(words) < 2:
         raise ProjectError(f"{len(words)} word(s) given; a classifier needs two or more", "add words, e.g. yes, no")
@@ -310,12 +343,12 @@ def _check_folders(words: typing.Sequence[str]) -> None:
             raise ProjectError(f"{word!r} cannot be the name of a folder of recordings", "use another word")
 
 
-def _composed(words: typing.Sequence[str]) -> set[str]:
+def _composed(words: Sequence[str]) -> set[str]:
     """Composed and decomposed accents are the same word."""
     return {unicodedata.normalize("NFC", word) for word in words}
 
 
-def create(root: Path, name: str, words: typing.Sequence[str], board: str, source: str | None = None) -> Path:
+def create(root: Path, name: str, words: Sequence[str], board: str, source: str | None = None) -> Path:
     """Write a commented pqk.toml into `root` (made if missing) and return its path.
 
     Raises ProjectError when one is there already, or the words are unusable.
@@ -331,17 +364,14 @@ def create(root: Path, name: str, words: typing.Sequence[str], board: str, sourc
 
 
 def _project(root: Path, table: dict[str, Any]) -> Project:
-    sections = {"data": DataConfig, "front_end": FrontEndConfig, "network": NetworkConfig}
-    sections |= {"compression": CompressionConfig, "training": TrainingConfig}
-    sections |= {"stream": StreamConfig, "build": BuildConfig}
-    _known("the file", table, ["project", *sections])
+    check_keys("the file", table, ["project", *SECTIONS])
     head = _table("project", table.get("project", {}))
-    _known("[project]", head, ["name", "words", "board"])
+    check_keys("[project]", head, ["name", "words", "board"])
     words = head.get("words")
     if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
         raise ProjectError("project.words must be a list of words", 'write words = ["yes", "no"]')
     check_words(words)
-    parts = {key: _section(kind, key, table.get(key, {})) for key, kind in sections.items()}
+    parts = {key: _section(kind, key, table.get(key, {})) for key, kind in SECTIONS.items()}
     name, board = head.get("name", root.name), head.get("board", Project.board)
     for key, value in (("name", name), ("board", board)):
         _check(isinstance(value, str) and bool(value), f"project.{key}", value, "must be a text")
@@ -349,10 +379,15 @@ def _project(root: Path, table: dict[str, Any]) -> Project:
 
 
 def _section(kind: type[Any], name: str, value: object) -> Any:
+    return kind(**_values(kind, name, value))
+
+
+def _values(kind: type[Any], name: str, value: object) -> dict[str, object]:
+    """The keys of a section that are given, each of its type."""
     table = _table(name, value)
     hints = typing.get_type_hints(kind)
-    _known(f"[{name}]", table, list(hints))
-    return kind(**{key: _typed(f"{name}.{key}", item, hints[key]) for key, item in table.items()})
+    check_keys(f"[{name}]", table, list(hints))
+    return {key: _typed(f"{name}.{key}", item, hints[key]) for key, item in table.items()}
 
 
 def _table(name: str, value: object) -> dict[str, Any]:
@@ -375,14 +410,6 @@ def _typed(key: str, value: object, wanted: Any) -> object:
     return value
 
 
-def _known(where: str, table: dict[str, Any], keys: list[str]) -> None:
-    for key in table:
-        if key not in keys:
-            near = difflib.get_close_matches(key, keys, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(keys)}"
-            raise ProjectError(f"unknown key {key!r} in {where}", hint)
-
-
 def _check(condition: bool, key: str, value: object, rule: str) -> None:
     if not condition:
         raise ProjectError(f"{key} = {value!r}: {rule}")
@@ -392,7 +419,7 @@ def _choice(key: str, value: str, choices: tuple[str, ...]) -> None:
     _check(value in choices, key, value, f"must be one of {', '.join(choices)}")
 
 
-def _new_text(name: str, words: typing.Sequence[str], board: str, source: str | None) -> str:
+def _new_text(name: str, words: Sequence[str], board: str, source: str | None) -> str:
     listed = ", ".join(json.dumps(word, ensure_ascii=False) for word in words)
     located = f"source = {json.dumps(source, ensure_ascii=False)}" if source else '# source = "recordings"'
     data, front, network = DataConfig(), FrontEndConfig(), NetworkConfig()
