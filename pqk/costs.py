@@ -1,0 +1,211 @@
+"""What nonzero weights cost, by the generator's own estimates: kernels are chosen for networks of several densities.
+
+Before training there are no weights, but costs depend on little besides their number. So the layers that will be
+pruned get random ones: of each channel's share of a normal distribution the largest stay, as pruning leaves them, with
+bits, biases and factors as training leaves them about. For each density kernels are chosen as a build chooses them.
+"""
+
+import contextlib
+import dataclasses
+import math
+import statistics
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from pqk_codegen import choice
+from pqk_codegen.choice import Objective
+from pqk_codegen.errors import IrError
+from pqk_codegen.ir import Array, Network
+from pqk_codegen.lane_limits import lane_limits
+from pqk_codegen.ops import Convolution
+from pqk_codegen.storage import Program, Step
+
+from pqk import build
+from pqk.bench.networks import prune, quantise
+from pqk.boards import Board
+from pqk.budget import Curve, LayerCost, NetworkCosts
+from pqk.project import Project
+
+REST = ""  # no layer's name
+DRAWS = 5
+DENSITIES = (0.0, 0.01, 0.02, 0.035, 0.06, 0.1, 0.16, 0.25, 0.45, 1.0)
+FINE = 1.07  # densities of such a ratio are near enough where a layer's kernel changes between them
+SPARSE = 0.5  # beyond, where no budget leads, a change is not looked for
+INPUT = 30  # mean and standard deviation of activations, about
+OUTPUT = 30  # what an output of one standard deviation becomes
+BIAS = 0.3  # standard deviation of biases, in those of the sums
+LARGEST_FACTOR = 0.49  # real factor of a multiplier; below a half the shift is 32
+SMALLEST = 1e-30  # a channel without weights has no largest one; anything but 0 divides
+
+
+def measure(
+    network: Network, core: str, objective: Objective, layers: Collection[str], *, lane_budget: int = 0, seed: int = 0
+) -> NetworkCosts:
+    """Costs of `network` by the nonzeros of `layers`, its convolutions that will be pruned.
+
+    Args:
+        network: the structure. Weights, biases and multipliers of `layers` do not count, those of others do.
+        core, objective: what the kernels are chosen for, see `pqk_codegen.choice`. A limit on flash is ignored.
+        lane_budget: as in `[compression]`.
+        seed: of the random weights. Equal arguments give equal costs.
+
+    Raises:
+        IrError: no kernel supports an operation.
+    """
+    wanted = dataclasses.replace(objective, flash_limit=None)
+    draws = [_Draw(network, frozenset(layers), lane_budget, [seed, number]) for number in range(DRAWS)]
+    samples = {density: _sample(draws, density, core, wanted) for density in DENSITIES}
+    while missing := list(_between(samples)):
+        samples |= {density: _sample(draws, density, core, wanted) for density in missing}
+    return _fitted([samples[density] for density in sorted(samples)])
+
+
+def measure_project(project: Project, board: Board, network: Network, layers: Collection[str]) -> NetworkCosts:
+    """Costs on `board` with the project's objective and bits; see `measure`."""
+    objective = build.objective(project.build, board, {})
+    return measure(network, board.cpu, objective, layers, lane_budget=project.compression.lane_budget)
+
+
+@dataclass(frozen=True)
+class _Share:
+    """Of a program: the steps since the layer before, up to a layer."""
+
+    kernel: str
+    nonzeros: int
+    instructions: float
+    bytes: float
+
+
+_Shares = dict[str, _Share]
+"""By layer; the steps behind the last one under REST."""
+
+
+def _sample(draws: list["_Draw"], density: float, core: str, objective: Objective) -> _Shares:
+    """Mean over the draws. Kernels are chosen for the first, which takes long; where they cannot run another, it is
+    left out."""
+    program = choice.choose(draws[0].at(density), core, objective)
+    kernels = {step.name: step.kernel for step in program.steps if step.op}
+    found = [_shares(program, draws[0].layers)]
+    for draw in draws[1:]:
+        with contextlib.suppress(IrError):
+            found.append(_shares(choice.choose(draw.at(density), core, objective, kernels), draw.layers))
+    return {name: _mean([shares[name] for shares in found]) for name in found[0]}
+
+
+def _mean(shares: list[_Share]) -> _Share:
+    instructions, flash = (statistics.fmean(values) for values in zip(*((s.instructions, s.bytes) for s in shares)))
+    return dataclasses.replace(shares[0], instructions=instructions, bytes=flash)
+
+
+def _shares(program: Program, layers: Collection[str]) -> _Shares:
+    found: _Shares = {}
+    seen: set[object] = set()
+    pending: list[Step] = []
+    for step in program.steps:
+        pending.append(step)
+        if step.name in layers:
+            found[step.name] = _share(pending, seen)
+            pending = []
+    return found | {REST: _share(pending, seen)}
+
+
+def _share(steps: list[Step], seen: set[object]) -> _Share:
+    """Of these steps; tables that are `seen` in earlier ones count there."""
+    fresh = {table.key: table.size for step in steps for table in step.invocation.tables if table.key not in seen}
+    seen.update(fresh)
+    last = steps[-1]
+    values = last.op.weight_values if last.op else None
+    return _Share(
+        last.kernel,
+        0 if values is None else int(np.count_nonzero(values)),
+        sum(step.invocation.cost.instructions for step in steps),
+        sum(fresh.values()) + choice.straight(steps),
+    )
+
+
+def _between(samples: dict[float, _Shares]) -> Iterator[float]:
+    """Densities amid two neighbours that differ in a kernel and are not near each other."""
+    for low, high in pairwise(sorted(samples)):
+        if low and FINE * low < high <= SPARSE and _kernels(samples[low]) != _kernels(samples[high]):
+            yield math.sqrt(low * high)
+
+
+def _kernels(shares: _Shares) -> list[str]:
+    return [share.kernel for share in shares.values()]
+
+
+def _fitted(samples: list[_Shares]) -> NetworkCosts:
+    layers = tuple(_layer_cost(name, [shares[name] for shares in samples]) for name in samples[0] if name != REST)
+    rests = [shares[REST] for shares in samples]
+    return NetworkCosts(
+        layers, statistics.fmean(rest.instructions for rest in rests), statistics.fmean(rest.bytes for rest in rests)
+    )
+
+
+def _layer_cost(name: str, shares: list[_Share]) -> LayerCost:
+    """Through the samples' costs; a small layer may have the same number of nonzeros at several densities."""
+    distinct = {share.nonzeros: share for share in shares}
+    nonzeros = tuple(distinct)
+    return LayerCost(
+        name,
+        Curve(nonzeros, tuple(share.instructions for share in distinct.values())),
+        Curve(nonzeros, tuple(float(share.bytes) for share in distinct.values())),
+    )
+
+
+class _Draw:
+    """The network with random weights in `layers`, those of one draw at every density."""
+
+    def __init__(self, network: Network, layers: frozenset[str], lane_budget: int, seed: list[int]) -> None:
+        self._network, self.layers, self._lane_budget = network, layers, lane_budget
+        rng = np.random.default_rng(seed)
+        self._drawn: dict[str, tuple[Array, Array]] = {}
+        for op in network.ops:
+            if isinstance(op, Convolution) and op.name in layers:
+                self._drawn[op.name] = rng.normal(size=op.weights.shape), rng.normal(size=len(op.weights))
+
+    def at(self, density: float) -> Network:
+        """With this share of nonzeros in each of the layers."""
+        ops = self._network.ops
+        return dataclasses.replace(
+            self._network, ops=tuple(self._sampled(op, density) if isinstance(op, Convolution) else op for op in ops)
+        )
+
+    def _sampled(self, op: Convolution, density: float) -> Convolution:
+        if op.name not in self._drawn:
+            return op
+        drawn, shifts = self._drawn[op.name]
+        weights = prune(drawn, 1 - density)
+        rows = weights.reshape(len(weights), -1)
+        spread = INPUT * np.sqrt((rows**2).sum(axis=1))  # of the sums, in units of a real weight of 1
+        bias = BIAS * spread * shifts - INPUT * rows.sum(axis=1)  # centres the sums, about
+        limits = self._limits(weights, bias, op)
+        units = np.maximum(np.abs(rows).max(axis=1) / limits, SMALLEST)
+        factor = np.minimum(OUTPUT / np.maximum(spread / units, 1), LARGEST_FACTOR)
+        return dataclasses.replace(
+            op,
+            weights=quantise(weights, limits),
+            bias=np.rint(bias / units).astype(np.int32),
+            multiplier=(2 * np.rint(factor / (op.pool[0] * op.pool[1]) * 2.0**31)).astype(np.int32),
+            shift=32,
+        )
+
+    def _limits(self, weights: Array, shifts: Array, op: Convolution) -> Array:
+        """The largest integer of each channel's weights."""
+        least = 2 ** (self._network.weight_bits - 1) - 1
+        if not self._lane_budget:
+            return np.full(len(weights), least)
+        source = self._network.tensors[op.inputs[0]]
+        return lane_limits(
+            weights,
+            np.ones(len(weights)),
+            shifts,
+            input_scale=1,
+            input_range=(source.minimum, source.maximum),
+            output_scale=np.inf,  # so that no factor reaches a half
+            pool=op.pool,
+            bits=self._lane_budget,
+            least=least,
+        )
