@@ -18,6 +18,8 @@ UNKNOWN = "_unknown_"
 SILENCE = "_silence_"
 MOST_SMOOTHING = 32
 """Inferences over which posteriors can be averaged: what `pqk_codegen.decision` and the device hold."""
+MOST_CHANNELS = 256
+"""Of a network's width; far beyond what runs on a microcontroller."""
 
 BUDGETS = ("budget_nonzeros", "budget_bytes", "budget_instructions")
 """Keys of `[compression]`, of which one at most is set."""
@@ -79,6 +81,11 @@ class NetworkConfig:
     """Which network."""
 
     arch: str = "res8-narrow"
+    width: int = 0
+    """Channels of a network whose name does not say them, such as "res8". 0: its own number."""
+
+    def __post_init__(self) -> None:
+        _check(0 <= self.width <= MOST_CHANNELS, "network.width", self.width, f"must lie in 0..{MOST_CHANNELS}")
 
 
 @dataclass(frozen=True)
@@ -104,6 +111,12 @@ class CompressionConfig:
     """Softens both outputs in phase 2's distillation loss."""
     distillation: float = 1.0
     """Weight of phase 2's distillation loss."""
+    teacher: str = "float"
+    """Precision of PQK's teacher: "float" or "quantized"."""
+    teacher_norm: str = "separate"
+    """Whether PQK's teacher has batch normalisation of its own: "separate" or "shared"."""
+    updates: str = "split"
+    """What PQK's teacher loss updates: the pruned-away weights ("split"), or all weights ("joint")."""
 
     def __post_init__(self) -> None:
         _check(0 <= self.sparsity <= 0.99, "compression.sparsity", self.sparsity, "must lie in 0..0.99")
@@ -118,6 +131,9 @@ class CompressionConfig:
         _check(4 <= self.activation_bits <= 8, "compression.activation_bits", self.activation_bits, "must lie in 4..8")
         _check(self.temperature > 0, "compression.temperature", self.temperature, "must be greater than 0")
         _check(self.distillation >= 0, "compression.distillation", self.distillation, "must not be negative")
+        _choice("compression.teacher", self.teacher, ("float", "quantized"))
+        _choice("compression.teacher_norm", self.teacher_norm, ("separate", "shared"))
+        _choice("compression.updates", self.updates, ("split", "joint"))
 
     @property
     def budget(self) -> str | None:
@@ -377,7 +393,8 @@ high_hz = {front.high_hz}
 center = {_toml(front.center)}               # whether frame t has its centre at t * hop_ms; if not, it begins there
 
 [network]
-arch = {json.dumps(network.arch)}       # or "res8": larger, about 5 times the work
+arch = {json.dumps(network.arch)}       # or "res8", 5 times the work; "res8-tiny", "res15", "res15-narrow", "ds-cnn"
+width = {network.width}                  # channels of a network whose name does not say them; 0: its own number
 
 [compression]
 method = {json.dumps(compression.method)}              # pruned, quantised, distilled from itself
@@ -391,6 +408,9 @@ lane_budget = {compression.lane_budget}              # 15 or 16: up to 8 bits wh
 activation_bits = {compression.activation_bits}
 temperature = {compression.temperature}           # phase 2: softens teacher and student
 distillation = {compression.distillation}          # phase 2: weight of the distillation loss
+teacher = {json.dumps(compression.teacher)}           # of "pqk": or "quantized"
+teacher_norm = {json.dumps(compression.teacher_norm)}   # of "pqk": or "shared" with the student
+updates = {json.dumps(compression.updates)}           # of "pqk": the teacher trains pruned-away weights; "joint": all
 
 [training]
 phase1_epochs = {training.phase1_epochs}          # pruning and quantization-aware training

@@ -86,6 +86,7 @@ def test_unusable_words(words: list[str], message: str) -> None:
         (HEAD + '[front_end]\nkind = "wavelet"\n', "must be one of log-mel, mfcc"),
         (HEAD + "[front_end]\nlow_hz = 5000\nhigh_hz = 300\n", "low_hz"),
         (HEAD + "[front_end]\nwindow_ms = 65\n", "10..64"),
+        (HEAD + "[network]\nwidth = 257\n", "0..256"),
         (HEAD + "[front_end]\ncoefficients = 10\n", "for kind mfcc only"),
         (HEAD + '[front_end]\nkind = "mfcc"\ncoefficients = 41\n', "0..40, the bands"),
         (
