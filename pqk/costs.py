@@ -9,7 +9,7 @@ import contextlib
 import dataclasses
 import math
 import statistics
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -26,6 +26,7 @@ from pqk import build
 from pqk.bench.networks import prune, quantise
 from pqk.boards import Board
 from pqk.budget import Curve, LayerCost, NetworkCosts
+from pqk.errors import ModelError
 from pqk.project import Project
 
 REST = ""  # no layer's name
@@ -41,31 +42,44 @@ SMALLEST = 1e-30  # a channel without weights has no largest one; anything but 0
 
 
 def measure(
-    network: Network, core: str, objective: Objective, layers: Collection[str], *, lane_budget: int = 0, seed: int = 0
+    network: Network,
+    core: str,
+    objective: Objective,
+    *,
+    lane_budget: int = 0,
+    densities: Sequence[float] = DENSITIES,
+    seed: int = 0,
 ) -> NetworkCosts:
-    """Costs of `network` by the nonzeros of `layers`, its convolutions that will be pruned.
+    """Costs of `network` by the nonzeros of its convolutions, which will be pruned.
 
     Args:
-        network: the structure. Weights, biases and multipliers of `layers` do not count, those of others do.
+        network: the structure. The convolutions' own weights, biases and multipliers do not count.
         core, objective: what the kernels are chosen for, see `pqk_codegen.choice`. A limit on flash is ignored.
         lane_budget: as in `[compression]`.
+        densities: from 0 to 1, at which costs are measured; more are added between them where kernels change.
         seed: of the random weights. Equal arguments give equal costs.
 
     Raises:
         IrError: no kernel supports an operation.
     """
     wanted = dataclasses.replace(objective, flash_limit=None)
-    draws = [_Draw(network, frozenset(layers), lane_budget, [seed, number]) for number in range(DRAWS)]
-    samples = {density: _sample(draws, density, core, wanted) for density in DENSITIES}
+    draws = [_Draw(network, lane_budget, [seed, number]) for number in range(DRAWS)]
+    samples = {density: _sample(draws, density, core, wanted) for density in densities}
     while missing := list(_between(samples)):
         samples |= {density: _sample(draws, density, core, wanted) for density in missing}
     return _fitted([samples[density] for density in sorted(samples)])
 
 
-def measure_project(project: Project, board: Board, network: Network, layers: Collection[str]) -> NetworkCosts:
-    """Costs on `board` with the project's objective and bits; see `measure`."""
+def measure_project(project: Project, board: Board, network: Network) -> NetworkCosts:
+    """Costs of the project's `network` on `board`, see `measure`.
+
+    Raises ModelError when no kernel supports an operation.
+    """
     objective = build.objective(project.build, board, {})
-    return measure(network, board.cpu, objective, layers, lane_budget=project.compression.lane_budget)
+    try:
+        return measure(network, board.cpu, objective, lane_budget=project.compression.lane_budget)
+    except IrError as error:
+        raise ModelError(str(error), "choose another network or board in pqk.toml") from error
 
 
 @dataclass(frozen=True)
@@ -87,25 +101,28 @@ def _sample(draws: list["_Draw"], density: float, core: str, objective: Objectiv
     left out."""
     program = choice.choose(draws[0].at(density), core, objective)
     kernels = {step.name: step.kernel for step in program.steps if step.op}
-    found = [_shares(program, draws[0].layers)]
+    found = [_shares(program)]
     for draw in draws[1:]:
         with contextlib.suppress(IrError):
-            found.append(_shares(choice.choose(draw.at(density), core, objective, kernels), draw.layers))
+            found.append(_shares(choice.choose(draw.at(density), core, objective, kernels)))
     return {name: _mean([shares[name] for shares in found]) for name in found[0]}
 
 
 def _mean(shares: list[_Share]) -> _Share:
-    instructions, flash = (statistics.fmean(values) for values in zip(*((s.instructions, s.bytes) for s in shares)))
-    return dataclasses.replace(shares[0], instructions=instructions, bytes=flash)
+    return dataclasses.replace(
+        shares[0],
+        instructions=statistics.fmean(share.instructions for share in shares),
+        bytes=statistics.fmean(share.bytes for share in shares),
+    )
 
 
-def _shares(program: Program, layers: Collection[str]) -> _Shares:
+def _shares(program: Program) -> _Shares:
     found: _Shares = {}
     seen: set[object] = set()
     pending: list[Step] = []
     for step in program.steps:
         pending.append(step)
-        if step.name in layers:
+        if isinstance(step.op, Convolution):
             found[step.name] = _share(pending, seen)
             pending = []
     return found | {REST: _share(pending, seen)}
@@ -156,26 +173,24 @@ def _layer_cost(name: str, shares: list[_Share]) -> LayerCost:
 
 
 class _Draw:
-    """The network with random weights in `layers`, those of one draw at every density."""
+    """The network with random weights in its convolutions, those of one draw at every density."""
 
-    def __init__(self, network: Network, layers: frozenset[str], lane_budget: int, seed: list[int]) -> None:
-        self._network, self.layers, self._lane_budget = network, layers, lane_budget
+    def __init__(self, network: Network, lane_budget: int, seed: list[int]) -> None:
+        self._network, self._lane_budget = network, lane_budget
         rng = np.random.default_rng(seed)
-        self._drawn: dict[str, tuple[Array, Array]] = {}
-        for op in network.ops:
-            if isinstance(op, Convolution) and op.name in layers:
-                self._drawn[op.name] = rng.normal(size=op.weights.shape), rng.normal(size=len(op.weights))
+        convolutions = [op for op in network.ops if isinstance(op, Convolution)]
+        self._drawn = {
+            op.name: (rng.normal(size=op.weights.shape), rng.normal(size=len(op.weights))) for op in convolutions
+        }
 
     def at(self, density: float) -> Network:
-        """With this share of nonzeros in each of the layers."""
+        """With this share of nonzeros in each of the convolutions."""
         ops = self._network.ops
         return dataclasses.replace(
             self._network, ops=tuple(self._sampled(op, density) if isinstance(op, Convolution) else op for op in ops)
         )
 
     def _sampled(self, op: Convolution, density: float) -> Convolution:
-        if op.name not in self._drawn:
-            return op
         drawn, shifts = self._drawn[op.name]
         weights = prune(drawn, 1 - density)
         rows = weights.reshape(len(weights), -1)

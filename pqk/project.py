@@ -98,7 +98,7 @@ class CompressionConfig:
     budget_nonzeros: int = 0
     """At most so many nonzero weights in the network, under one threshold over all layers; 0: no such budget."""
     budget_bytes: int = 0
-    """At most so many bytes of flash for tables and code specialised to weights, as the generator estimates; 0: none."""
+    """At most so many bytes of tables and code specialised to weights, as the generator estimates; 0: none."""
     budget_instructions: int = 0
     """At most so many instructions for an inference, as the generator estimates for `build.objective`; 0: none."""
     weight_bits: int = 4
@@ -401,8 +401,8 @@ method = {json.dumps(compression.method)}              # pruned, quantised, dist
 sparsity = {compression.sparsity}              # share of zeros over all weights
 # Instead of sparsity one of three budgets, each spread over the layers by what a weight costs in them; 0: none.
 budget_nonzeros = {compression.budget_nonzeros}         # at most so many weights that are not zero
-budget_bytes = {compression.budget_bytes}            # at most so many bytes of flash for weights, as estimated
-budget_instructions = {compression.budget_instructions}     # at most so many instructions for an inference, as estimated
+budget_bytes = {compression.budget_bytes}            # at most so many bytes of flash for weights, estimated
+budget_instructions = {compression.budget_instructions}     # at most so many instructions of an inference, estimated
 weight_bits = {compression.weight_bits}
 lane_budget = {compression.lane_budget}              # 15 or 16: up to 8 bits where a channel's sums fit so many
 activation_bits = {compression.activation_bits}

@@ -1,4 +1,6 @@
-"""A project's network before training, as the generator sees it: what it will cost can be told from its structure."""
+"""A project's network before training, as the generator sees it: from its structure can be told what it will cost."""
+
+import dataclasses
 
 import torch
 from pqk_codegen.ir import Network as IrNetwork
@@ -6,28 +8,24 @@ from pqk_codegen.ir import Network as IrNetwork
 from pqk.frontend import FrontEnd
 from pqk.project import Project, as_plain
 from pqk.train import networks
-from pqk.train.integer import InputFormat, Quantization, fold, to_ir
-from pqk.train.networks.layers import Convolution
-from pqk.train.quantize import largest_integer, quantize_weight
+from pqk.train.integer import InputFormat, to_ir
+from pqk.train.quantization import NetworkQuantizer
 
 
 def blank_network(project: Project) -> IrNetwork:
-    """The project's network with random weights, all nonzero or nearly, and steps of 1. Torch's generator stays as it is.
+    """The project's network with random weights of `weight_bits` bits, none pruned. Torch's generator stays as it is.
 
-    Raises ProjectError for an unknown network.
+    Raises ProjectError for an unknown network, or a width that it does not take.
     """
-    front_end, compression = FrontEnd(project.front_end), project.compression
+    front_end, compression = FrontEnd(project.front_end), dataclasses.replace(project.compression, lane_budget=0)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(project.training.seed)
-        network = networks.make(project.network.arch, len(project.classes))
-    limit = largest_integer(compression.weight_bits)
-    weights = {}
-    for layer in network.layers():
-        shape = [len(layer.weight), 1, 1, 1] if isinstance(layer, Convolution) else []
-        weights[layer.name] = quantize_weight(layer.weight, torch.full(shape, float(limit)))
-    steps = {layer.stream: 1.0 for layer in network.convolutions()}
-    source = InputFormat((1, front_end.frames, front_end.features_per_frame), front_end.dtype, front_end.scale)
-    integers = fold(network, Quantization(compression.weight_bits, compression.activation_bits, weights, steps), source)
+        network = networks.make(project.network.arch, len(project.classes), project.network.width)
+    quantizer = NetworkQuantizer(network, InputFormat.of(front_end), compression)
     return to_ir(
-        network, integers, arch=project.network.arch, classes=project.classes, front_end=as_plain(project.front_end)
+        network,
+        quantizer.integers(network, lambda layer: quantizer.weight(layer, layer.weight)),
+        arch=project.network.arch,
+        classes=project.classes,
+        front_end=as_plain(project.front_end),
     )
