@@ -23,7 +23,7 @@ from pqk.features import Features
 from pqk.files import atomic_directory, atomic_write_text, digest
 from pqk.frontend import FrontEnd
 from pqk.project import Project, as_plain
-from pqk.train import checkpoint, networks
+from pqk.train import checkpoint, device, distributed, networks
 from pqk.train.augment import Augmenter, TrainingData
 from pqk.train.integer import InputFormat, to_ir
 from pqk.train.loop import Held, Progress, Report, accuracy, fit, predict
@@ -44,12 +44,14 @@ def check(project: Project) -> None:
     _make(find_method(project.compression), project, FrontEnd(project.front_end), len(project.classes))
 
 
-def train_float(project: Project, features: Features, out_dir: Path, *, report: Report) -> None:
+def train_float(
+    project: Project, features: Features, out_dir: Path, *, report: Report, device_name: str = "auto"
+) -> None:
     """Train the reference without compression and write weights.npz and training.json into `out_dir`.
 
-    Raises ProjectError for an unknown network.
+    Raises ProjectError for an unknown network or a device that is not there (`pqk.train.device`).
     """
-    outcome = _train(Reference, project, features, out_dir, report)
+    outcome = _train(Reference, project, features, out_dir, report, device_name)
     record = {
         "schema": SCHEMA,
         "arch": project.network.arch,
@@ -66,7 +68,9 @@ def train_float(project: Project, features: Features, out_dir: Path, *, report: 
     _checkpoint_path(out_dir).unlink(missing_ok=True)
 
 
-def train_compressed(project: Project, features: Features, float_dir: Path, out_dir: Path, *, report: Report) -> None:
+def train_compressed(
+    project: Project, features: Features, float_dir: Path, out_dir: Path, *, report: Report, device_name: str = "auto"
+) -> None:
     """Train with `project.compression` and write network/ (the IR) and training.json into `out_dir`.
 
     `float_dir` is what `train_float` wrote; its record is merged into training.json, which also says how many bits
@@ -74,7 +78,8 @@ def train_compressed(project: Project, features: Features, float_dir: Path, out_
     Raises ProjectError for an unknown network or method, or a sparsity that cannot be reached.
     """
     method_name = project.compression.method
-    outcome = _train(find_method(project.compression), project, features, out_dir, report, _load(float_dir))
+    method = find_method(project.compression)
+    outcome = _train(method, project, features, out_dir, report, device_name, _load(float_dir))
     reference = json.loads((float_dir / RECORD).read_text(encoding="utf-8"))
     front_end = as_plain(project.front_end)
     network = to_ir(
@@ -122,10 +127,11 @@ def _train(
     features: Features,
     out_dir: Path,
     report: Report,
+    device_name: str,
     reference: Mapping[str, Tensor] | None = None,
 ) -> _Outcome[M]:
-    torch.use_deterministic_algorithms(True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # nobody reads it
+    place = distributed.local(device.choose(device_name))
+    device.make_deterministic(place)
     front_end = FrontEnd(features.front_end)
     method = _make(kind, project, front_end, len(features.classes))
     if reference is not None:
@@ -137,9 +143,10 @@ def _train(
         held["validation"],
         Augmenter(front_end, project.training),
         stage=_stage(kind, project),
-        key=_key(kind, project, features),
+        key=_key(kind, project, features, place),
         checkpoint_path=_checkpoint_path(out_dir),
         report=report,
+        place=place,
     )
     predictions = {split: predict(method, clips.inputs) for split, clips in held.items()}
     scores = {split: accuracy(predictions[split], clips.labels) for split, clips in held.items()}
@@ -163,7 +170,7 @@ def _stage(kind: type[Method], project: Project) -> str:
     return "float" if kind is Reference else project.compression.method
 
 
-def _key(kind: type[Method], project: Project, features: Features) -> str:
+def _key(kind: type[Method], project: Project, features: Features, place: torch.device) -> str:
     """What a checkpoint belongs to: everything that the training depends on."""
     parts = {
         "schema": SCHEMA,
@@ -174,6 +181,7 @@ def _key(kind: type[Method], project: Project, features: Features) -> str:
         "front_end": as_plain(features.front_end),
         "classes": features.classes,
         "data": features.fingerprint,
+        "device": place.type,
     }
     return digest([json.dumps(parts, sort_keys=True)])
 
