@@ -7,11 +7,13 @@ bits, biases and factors as training leaves them about. For each density kernels
 
 import contextlib
 import dataclasses
+import json
 import math
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 from pqk_codegen import choice
@@ -27,8 +29,11 @@ from pqk.bench.networks import prune, quantise
 from pqk.boards import Board
 from pqk.budget import Curve, LayerCost, NetworkCosts
 from pqk.errors import ModelError
-from pqk.project import Project
+from pqk.files import atomic_write_text, digest, digest_tree
+from pqk.project import Project, as_plain
 
+PACKAGE = Path(__file__).parent
+CODEGEN = Path(choice.__file__).parent
 REST = ""  # no layer's name
 DRAWS = 5
 DENSITIES = (0.0, 0.01, 0.02, 0.035, 0.06, 0.1, 0.16, 0.25, 0.45, 1.0)
@@ -70,16 +75,32 @@ def measure(
     return _fitted([samples[density] for density in sorted(samples)])
 
 
-def measure_project(project: Project, board: Board, network: Network) -> NetworkCosts:
-    """Costs of the project's `network` on `board`, see `measure`.
+def project_costs(project: Project, board: Board, blank: Callable[[], Network], cache: Path) -> NetworkCosts:
+    """Costs of the project's network on `board` by its `build` settings; measured once and kept in the folder `cache`.
 
+    `blank` makes the network, see `pqk.train.blank`; called only where nothing is kept.
     Raises ModelError when no kernel supports an operation.
     """
+    path = cache / f"costs-{_key(project, board)}.json"
+    if path.is_file():
+        return NetworkCosts.from_plain(json.loads(path.read_text(encoding="utf-8")))
     objective = build.objective(project.build, board, {})
     try:
-        return measure(network, board.cpu, objective, lane_budget=project.compression.lane_budget)
+        measured = measure(blank(), board.cpu, objective, lane_budget=project.compression.lane_budget)
     except IrError as error:
         raise ModelError(str(error), "choose another network or board in pqk.toml") from error
+    atomic_write_text(path, json.dumps(as_plain(measured)) + "\n")
+    return measured
+
+
+def _key(project: Project, board: Board) -> str:
+    """What costs depend on."""
+    compression = project.compression
+    bits = [compression.weight_bits, compression.activation_bits, compression.lane_budget]
+    settings = [as_plain(project.network), as_plain(project.front_end), as_plain(project.build), project.classes, bits]
+    code = ["costs.py", "budget.py", "build.py", "bench/networks.py", "train/blank.py", "train/networks/*.py"]
+    sources = [digest_tree(PACKAGE, code), digest_tree(CODEGEN, ["**/*.py"])]
+    return digest([json.dumps(settings), repr(board), *sources])
 
 
 @dataclass(frozen=True)
