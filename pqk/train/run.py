@@ -6,7 +6,9 @@ Equal inputs give equal bits on one machine with one number of threads (torch su
 
 import dataclasses
 import json
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -19,15 +21,17 @@ from pqk_codegen.lane_limits import weight_bits
 from pqk_codegen.ops import Convolution
 from torch import Tensor
 
+from pqk.data.dataset import UNSEEN, Clip
 from pqk.features import Features
 from pqk.files import atomic_directory, atomic_write_text, digest
 from pqk.frontend import FrontEnd
-from pqk.project import Project, as_plain
+from pqk.project import SILENCE, UNKNOWN, Project, as_plain
 from pqk.train import checkpoint, device, distributed, networks
 from pqk.train.augment import Augmenter, TrainingData
 from pqk.train.integer import InputFormat, to_ir
 from pqk.train.loop import Held, Progress, Report, accuracy, fit, predict
 from pqk.train.methods import Method, Reference, find_method
+from pqk.train.unknowns import Words
 
 __all__ = ["Progress", "check", "train_compressed", "train_float"]
 
@@ -35,6 +39,8 @@ SCHEMA = 1
 RECORD = "training.json"
 WEIGHTS = "weights.npz"
 HELD_SPLITS = ("validation", "testing")
+UNSEEN_RECALL = "unseen_unknown_recall"
+"""Key of training.json: share of the clips of words left out of training that are taken for `_unknown_`."""
 
 M = TypeVar("M", bound=Method)
 
@@ -58,14 +64,14 @@ def train_float(
         "seed": project.training.seed,
         "parameters": outcome.method.network.parameter_count(),
         "accuracy": {"float": outcome.accuracy},
+        **_unseen_record({}, "float", outcome.unseen),
         "history": {"float": outcome.history},
         "labels_float_testing": outcome.predictions["testing"].tolist(),
     }
-    with atomic_directory(out_dir) as folder:
+    with _first_writes(out_dir) as folder:
         state = outcome.method.state_dict()
         checkpoint.write_arrays(folder / WEIGHTS, {name: value.numpy() for name, value in state.items()})
         _write_record(folder, record)
-    _checkpoint_path(out_dir).unlink(missing_ok=True)
 
 
 def train_compressed(
@@ -94,15 +100,28 @@ def train_compressed(
         **reference,
         "method": method_name,
         "accuracy": {**reference["accuracy"], "fake_quant": outcome.accuracy},
+        **_unseen_record(reference, "fake_quant", outcome.unseen),
         # A method that trains nothing leaves the reference's history as it is: both are called "float".
         "history": reference["history"] | ({method_name: outcome.history} if outcome.history else {}),
         "labels_fake_quant_testing": outcome.predictions["testing"].tolist(),
         "weight_bits": {op.name: dataclasses.asdict(weight_bits(op)) for op in convolutions},
     }
-    with atomic_directory(out_dir) as folder:
+    with _first_writes(out_dir) as folder:
         store.save(network, folder / "network")
         _write_record(folder, record)
-    _checkpoint_path(out_dir).unlink(missing_ok=True)
+
+
+@contextmanager
+def _first_writes(out_dir: Path) -> Iterator[Path]:
+    """A folder that becomes `out_dir`, for what all processes have made alike: the first one's counts."""
+    if distributed.is_first():
+        with atomic_directory(out_dir) as folder:
+            yield folder
+        _checkpoint_path(out_dir).unlink(missing_ok=True)
+    else:
+        with tempfile.TemporaryDirectory() as unwanted:
+            yield Path(unwanted)
+    distributed.wait()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,6 +132,8 @@ class _Outcome(Generic[M]):
     """By held split."""
     accuracy: dict[str, float]
     """By held split."""
+    unseen: float | None
+    """Recall of `_unknown_` on words left out of training; None without such words."""
 
 
 def _make(kind: type[M], project: Project, front_end: FrontEnd, classes: int) -> M:
@@ -130,6 +151,7 @@ def _train(
     device_name: str,
     reference: Mapping[str, Tensor] | None = None,
 ) -> _Outcome[M]:
+    distributed.wait()  # until all have found that this is still to be done
     place = distributed.local(device.choose(device_name))
     device.make_deterministic(place)
     front_end = FrontEnd(features.front_end)
@@ -150,7 +172,16 @@ def _train(
     )
     predictions = {split: predict(method, clips.inputs) for split, clips in held.items()}
     scores = {split: accuracy(predictions[split], clips.labels) for split, clips in held.items()}
-    return _Outcome(method, history, predictions, scores)
+    return _Outcome(method, history, predictions, scores, _unseen_recall(method, features))
+
+
+def _unseen_recall(method: Method, features: Features) -> float | None:
+    inputs, labels, paths = features.subset(UNSEEN)
+    return accuracy(predict(method, inputs), labels) if paths else None
+
+
+def _unseen_record(record: dict[str, Any], network: str, recall: float | None) -> dict[str, Any]:
+    return {} if recall is None else {UNSEEN_RECALL: {**record.get(UNSEEN_RECALL, {}), network: recall}}
 
 
 def _load(float_dir: Path) -> dict[str, Tensor]:
@@ -163,7 +194,18 @@ def _training_data(features: Features, frames: int) -> TrainingData:
     chosen = features.indices("training")
     edges = features.noise_starts
     noise = tuple(features.noise[a:b] for a, b in pairwise(edges) if b - a >= frames)
-    return TrainingData(np.asarray(features.energies[chosen]), features.labels[chosen], noise)
+    classes = features.classes
+    return TrainingData(
+        np.asarray(features.energies[chosen]),
+        features.labels[chosen],
+        noise,
+        Words.of([_word(features.clips[i], classes) for i in chosen]),
+        classes.index(UNKNOWN) if UNKNOWN in classes else None,
+    )
+
+
+def _word(clip: Clip, classes: tuple[str, ...]) -> str | None:
+    return None if classes[clip.label] == SILENCE else clip.path.split("/")[0]
 
 
 def _stage(kind: type[Method], project: Project) -> str:
