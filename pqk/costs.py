@@ -230,9 +230,9 @@ class _Draw:
 
     def _limits(self, weights: Array, shifts: Array, op: Convolution) -> Array:
         """The largest integer of each channel's weights."""
-        least = 2 ** (self._network.weight_bits - 1) - 1
+        usual = 2 ** (self._network.weight_bits - 1) - 1
         if not self._lane_budget:
-            return np.full(len(weights), least)
+            return np.full(len(weights), usual)
         source = self._network.tensors[op.inputs[0]]
         return lane_limits(
             weights,
@@ -243,5 +243,5 @@ class _Draw:
             output_scale=np.inf,  # so that no factor reaches a half
             pool=op.pool,
             bits=self._lane_budget,
-            least=least,
+            usual=usual,
         )
