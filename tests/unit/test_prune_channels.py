@@ -119,8 +119,8 @@ def test_inputs_that_are_dead_count_as_zero_even_where_they_stay() -> None:
     assert_same(network, smaller, rng)
 
 
-@pytest.mark.parametrize("alive", [True, False])
-def test_a_depthwise_channel_goes_with_the_one_it_reads(alive: bool) -> None:
+@pytest.mark.parametrize("biased", [True, False])
+def test_a_depthwise_channel_goes_with_the_one_it_reads(biased: bool) -> None:
     """A depthwise convolution whose bias makes something of nothing keeps its channel, and its input's."""
     rng = seeds.fresh("network")
     builder = networks.Builder(rng, (1, 12, 8))
@@ -131,12 +131,12 @@ def test_a_depthwise_channel_goes_with_the_one_it_reads(alive: bool) -> None:
     assert isinstance(second, DepthwiseConv2d)
     first = killed(first, np.arange(5) == 2, rng)
     bias, multiplier = second.bias.copy(), second.multiplier.copy()
-    bias[2] = 1000 if alive else -1
+    bias[2] = 1000 if biased else -1
     multiplier[2] = 2**second.shift // 100
     second = replace(second, bias=bias, multiplier=multiplier)
     network = verify(replace(network, ops=(first, second, *network.ops[2:])))
     smaller = without_dead_channels(network)
-    left = 5 if alive else 4
+    left = 5 if biased else 4
     assert shapes(smaller) == {**shapes(network), "conv0_out": left, "conv1_out": left, "sums": left}
     assert_same(network, smaller, rng)
 
