@@ -60,7 +60,7 @@ class RealArithmetic:
 
     def mean(self, x: Tensor) -> Tensor:
         """Mean over the positions."""
-        return x.mean((2, 3))
+        return x.permute(0, 2, 3, 1).flatten(1, 2).mean(1)  # so that gradients are channels-last as activations are
 
     def classify(self, layer: Classifier, x: Tensor) -> Tensor:
         """Logits."""
