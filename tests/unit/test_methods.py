@@ -16,6 +16,7 @@ from torch import Tensor
 from pqk.errors import ProjectError
 from pqk.project import CompressionConfig
 from pqk.train import methods
+from pqk.train.arithmetic import RealArithmetic
 from pqk.train.methods import METHODS, Reference, find_method
 from pqk.train.methods.float_ import Float
 from pqk.train.methods.pqk import Pqk
@@ -116,7 +117,10 @@ def test_float_is_the_reference_rounded() -> None:
     original.eval()
     x = torch.randint(0, 256, (64, *SOURCE.shape), dtype=torch.uint8)
     exact = method.predict(x) * method.integers().classifiers["fc"].scale
-    floats = original.predict(x)
+    rounded = RealArithmetic(
+        lambda layer: method.quantizer.weight(layer, layer.weight).value, activation=original.quantizer.activation
+    )
+    floats = original.network.interpret(rounded, x * SOURCE.scale)
     assert (floats - exact).abs().max() < 0.1 * floats.std()
     for layer, source in zip(method.network.convolutions(), original.network.convolutions(), strict=True):
         quantized = method.quantizer.weight(layer, layer.weight)
