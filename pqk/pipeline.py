@@ -173,7 +173,8 @@ def _features(project: Project, dataset: DataSet, report: Reporter) -> Features:
 
 def _trained(project: Project, inputs: Features, report: Reporter) -> Path:
     """Folder with the trained network, trained now if need be (the only place that imports the trainer)."""
-    code = digest_tree(PACKAGE / "train", ["**/*.py"]) + digest_tree(CODEGEN, ["fold.py", "lane_limits.py", "ops/*.py"])
+    shared = ["fold.py", "lane_limits.py", "prune_channels.py", "ops/*.py"]
+    code = digest_tree(PACKAGE / "train", ["**/*.py"]) + digest_tree(CODEGEN, shared)
     common = [_features_key(project, inputs.fingerprint), code]
     common += [_text(as_plain(project.network)), _text(as_plain(project.training))]
     reference = _cache(project, "float", digest(common))

@@ -88,13 +88,14 @@ def train_compressed(
     outcome = _train(method, project, features, out_dir, report, device_name, _load(float_dir))
     reference = json.loads((float_dir / RECORD).read_text(encoding="utf-8"))
     front_end = as_plain(project.front_end)
-    network = to_ir(
+    exported = to_ir(
         outcome.method.delivered(),
         outcome.method.integers(),
         arch=project.network.arch,
         classes=features.classes,
         front_end=front_end,
     )
+    network = outcome.method.finish(exported)
     convolutions = [op for op in network.ops if isinstance(op, Convolution)]
     record = {
         **reference,

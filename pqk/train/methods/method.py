@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from pqk_codegen.ir import Network as IrNetwork
 from torch import Tensor, nn
 
 from pqk.errors import ProjectError
@@ -77,6 +78,13 @@ class Method(nn.Module, ABC):
     def delivered(self) -> Network:
         """The network that `integers` belongs to."""
         return self.network
+
+    def finish(self, network: IrNetwork) -> IrNetwork:
+        """`network`, the intermediate representation as it is delivered; a method may simplify it.
+
+        It must go on computing the same.
+        """
+        return network
 
     def predict(self, x: Tensor) -> Tensor:
         """Exact integer logits of the network as it is delivered; see `pqk.train.integer`.
