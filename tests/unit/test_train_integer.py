@@ -84,7 +84,7 @@ def test_the_lane_budget_is_spent_and_not_overdrawn(arch: str, dtype: str, scale
     plain_config = CompressionConfig(sparsity=0.9)
     method = random_pqk(arch, InputFormat((1, 30, 16), dtype, scale), plain_config, rng)
     plain = ir_of(method, arch)
-    method.compression = replace(plain_config, lane_budget=16)
+    method.quantizer.compression = replace(plain_config, lane_budget=16)
     fine = ir_of(method, arch)
     assert plain.weight_bits == 4 < fine.weight_bits <= 8
     assert fine.weight_bits == max(int(np.abs(op.weights).max()) for op in convolutions(fine)).bit_length() + 1
