@@ -66,3 +66,26 @@ def random_inputs(source: InputFormat, count: int, rng: np.random.Generator) -> 
 def ir_of(method: Method, arch: str, classes: tuple[str, ...] = CLASSES) -> IrNetwork:
     """The network as the generator reads it."""
     return to_ir(method.delivered(), method.integers(), arch=arch, classes=classes, front_end={"kind": "log-mel"})
+
+
+def thinned(
+    arch: str,
+    source: InputFormat,
+    compression: CompressionConfig,
+    rng: np.random.Generator,
+    classes: tuple[str, ...] = CLASSES,
+) -> tuple[IrNetwork, IrNetwork]:
+    """A network whose filters have been pruned, in its full shape, and as it is delivered."""
+    torch.manual_seed(int(rng.integers(2**32)))
+    training = TrainingConfig(phase1_epochs=1)
+    reference = Reference(make(arch, len(classes)), source, compression, training).train()
+    for layer in reference.network.convolutions():
+        layer.norm.weight.data.normal_(1, 0.5)
+        layer.norm.bias.data.normal_()
+    train_step(reference, source, rng)
+    method = METHODS["prune-quantize-distil"](make(arch, len(classes)), source, compression, training).train()
+    method.take_reference(reference.state_dict())
+    for _ in range(3):
+        train_step(method, source, rng)
+    whole = ir_of(method.eval(), arch, classes)
+    return whole, method.finish(whole)
