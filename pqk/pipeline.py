@@ -199,7 +199,10 @@ def stages(project: Project, inputs: Features) -> Stages:
 
 
 def check_training(project: Project) -> None:
-    """Raise ProjectError where network and compression cannot be trained as `project` says; takes no time."""
+    """Raise ProjectError where network and compression cannot be trained as `project` says; takes no time.
+
+    This and the next functions are all that imports the trainer.
+    """
     from pqk.train import run
 
     run.check(project)
@@ -212,25 +215,26 @@ def prunes(method: str) -> bool:
     return run.prunes(method)
 
 
-def reference(project: Project, inputs: Features, report: Reporter) -> Path:
-    """Folder with the float reference, trained now if need be."""
+def reference(project: Project, inputs: Features, report: Reporter, device: str = "auto") -> Path:
+    """Folder with the float reference, trained now if need be; `device` as in `pqk.train.device`."""
     directory = stages(project, inputs).reference
     if not directory.is_dir():
         from pqk.train import run
 
-        run.train_float(project, inputs, directory, report=report.training)
+        run.train_float(project, inputs, directory, report=report.training, device_name=device)
     return directory
 
 
-def trained(project: Project, inputs: Features, report: Reporter) -> Path:
-    """Folder with the trained network, trained now if need be (with `reference` all that imports the trainer)."""
+def trained(project: Project, inputs: Features, report: Reporter, device: str = "auto") -> Path:
+    """Folder with the trained network, trained now if need be; `device` as in `pqk.train.device`."""
     directory = stages(project, inputs).trained
     if directory.is_dir():
         return directory
     from pqk.train import run
 
     run.check(project)
-    run.train_compressed(project, inputs, reference(project, inputs, report), directory, report=report.training)
+    teacher = reference(project, inputs, report, device)
+    run.train_compressed(project, inputs, teacher, directory, report=report.training, device_name=device)
     return directory
 
 
