@@ -104,14 +104,15 @@ class CompressionConfig:
     budget_nonzeros: int = 0
     """At most so many nonzero weights in the network, under one threshold over all layers; 0: no such budget."""
     budget_bytes: int = 0
-    """At most so many bytes of flash for tables and code specialised to weights, as the generator estimates; 0: none."""
+    """At most so many bytes of tables and code specialised to weights, as the generator estimates; 0: none."""
     budget_instructions: int = 0
     """At most so many instructions for an inference, as the generator estimates for `build.objective`; 0: none."""
     weight_bits: int = 4
     lane_budget: int = 0
-    """15 or 16: channels get finer weights, up to 8 bits, while their sums fit so many bits. 0: `weight_bits` for all.
+    """15 or 16: channels get finer weights than `weight_bits`, up to 8 bits, while their sums fit so many bits, and
+    coarser ones where those would not fit the 16 bits of a lane of the fast kernels. 0: `weight_bits` for all.
 
-    16 is all that the lanes of the fast kernels hold; 15 suits the fastest of them, too."""
+    16 is all that a lane holds; 15 suits the fastest kernels, too."""
     activation_bits: int = 7
     temperature: float = 2.0
     """Softens both outputs in phase 2's distillation loss."""
@@ -132,8 +133,6 @@ class CompressionConfig:
             _check(False, f"compression.{second}", getattr(self, second), f"there is compression.{first} already")
         _check(2 <= self.weight_bits <= 8, "compression.weight_bits", self.weight_bits, "must lie in 2..8")
         _check(self.lane_budget in (0, 15, 16), "compression.lane_budget", self.lane_budget, "must be 0, 15 or 16")
-        spare = self.weight_bits < 8 or not self.lane_budget
-        _check(spare, "compression.lane_budget", self.lane_budget, "adds bits up to 8, and weight_bits is 8 already")
         _check(4 <= self.activation_bits <= 8, "compression.activation_bits", self.activation_bits, "must lie in 4..8")
         _check(self.temperature > 0, "compression.temperature", self.temperature, "must be greater than 0")
         _check(self.distillation >= 0, "compression.distillation", self.distillation, "must not be negative")
@@ -464,10 +463,10 @@ method = {json.dumps(compression.method)}              # pruned, quantised, dist
 sparsity = {compression.sparsity}              # share of zeros over all weights
 # Instead of sparsity one of three budgets, each spread over the layers by what a weight costs in them; 0: none.
 budget_nonzeros = {compression.budget_nonzeros}         # at most so many weights that are not zero
-budget_bytes = {compression.budget_bytes}            # at most so many bytes of flash for weights, as estimated
-budget_instructions = {compression.budget_instructions}     # at most so many instructions for an inference, as estimated
+budget_bytes = {compression.budget_bytes}            # at most so many bytes of flash for weights, estimated
+budget_instructions = {compression.budget_instructions}     # at most so many instructions of an inference, estimated
 weight_bits = {compression.weight_bits}
-lane_budget = {compression.lane_budget}              # 15 or 16: up to 8 bits where a channel's sums fit so many
+lane_budget = {compression.lane_budget}              # 15 or 16: weights as fine, or coarse, as sums of so many bits ask
 activation_bits = {compression.activation_bits}
 temperature = {compression.temperature}           # phase 2: softens teacher and student
 distillation = {compression.distillation}          # phase 2: weight of the distillation loss

@@ -144,9 +144,8 @@ class _Outcome(Generic[M]):
 
 def _make(kind: type[M], project: Project, front_end: FrontEnd, classes: int) -> M:
     torch.manual_seed(project.training.seed)
-    source = InputFormat((1, front_end.frames, front_end.features_per_frame), front_end.dtype, front_end.scale)
     network = networks.make(project.network.arch, classes, project.network.width)
-    return kind(network, source, project.compression, project.training)
+    return kind(network, InputFormat.of(front_end), project.compression, project.training)
 
 
 def _train(
