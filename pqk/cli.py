@@ -348,6 +348,9 @@ def bench(
 @board_option
 @data_option
 @click.option("--workers", type=click.IntRange(min=1), help="Trainings at a time.  [default: number of processors]")
+@click.option(
+    "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True, help="Where to train."
+)
 @click.option("--measure", is_flag=True, help="Compile every network and run it on the emulated board, too.")
 @click.option(
     "--clips", type=click.IntRange(min=1), default=20, show_default=True, help="With --measure: clips for each network."
@@ -362,6 +365,7 @@ def compare(
     board_name: str | None,
     data: Path | None,
     workers: int | None,
+    device: str,
     measure: bool,
     clips: int,
     copy: Path | None,
@@ -388,7 +392,8 @@ def compare(
     scorer = score.Scorer(folder, board, project.build, clips if measure else 0)
     _offer_download(project, data)
     with comparing() as tell:
-        outcome = run.run(comparison, scorer, data=data, processes=workers or os.cpu_count() or 1, tell=tell)
+        processes = workers or os.cpu_count() or 1
+        outcome = run.run(comparison, scorer, data=data, processes=processes, tell=tell, device=device)
     click.echo(tables.comparison(outcome.record))
     click.echo(f"wrote {folder / run.FILE}, and beside it {run.TABLE} and {run.PICTURE}")
     if copy:

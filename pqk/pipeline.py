@@ -234,7 +234,7 @@ def prunes(method: str) -> bool:
 
 
 def reference(project: Project, inputs: Features, report: Reporter, device: str = "auto") -> Path:
-    """Folder with the float reference, trained now if need be on that device ("auto", "cpu", "cuda")."""
+    """Folder with the float reference, trained now if need be; `device` as in `pqk.train.device`."""
     directory = stages(project, inputs).reference
     if not directory.is_dir():
         from pqk.train import run
@@ -244,7 +244,7 @@ def reference(project: Project, inputs: Features, report: Reporter, device: str 
 
 
 def trained(project: Project, inputs: Features, report: Reporter, device: str = "auto") -> Path:
-    """Folder with the trained network, trained now if need be (with `reference` all that imports the trainer)."""
+    """Folder with the trained network, trained now if need be; `device` as in `pqk.train.device`."""
     directory = stages(project, inputs).trained
     if directory.is_dir():
         return directory

@@ -333,7 +333,7 @@ def check_words(words: Sequence[str]) -> None:
     _check_folders(words)
 
 
-def _check_folders(words: typing.Sequence[str]) -> None:
+def _check_folders(words: Sequence[str]) -> None:
     doubled = sorted({word for word in words if list(words).count(word) > 1})
     if doubled:
         raise ProjectError(f"word given twice: {', '.join(doubled)}", "name every word once")
