@@ -103,7 +103,7 @@ class CompressionConfig:
     budget_nonzeros: int = 0
     """At most so many nonzero weights in the network, under one threshold over all layers; 0: no such budget."""
     budget_bytes: int = 0
-    """At most so many bytes of flash for tables and code specialised to weights, as the generator estimates; 0: none."""
+    """At most so many bytes of flash for tables and code specialised to weights, as estimated; 0: none."""
     budget_instructions: int = 0
     """At most so many instructions for an inference, as the generator estimates for `build.objective`; 0: none."""
     weight_bits: int = 4
@@ -122,6 +122,10 @@ class CompressionConfig:
     """Whether PQK's teacher has batch normalisation of its own: "separate" or "shared"."""
     updates: str = "split"
     """What PQK's teacher loss updates: the pruned-away weights ("split"), or all weights ("joint")."""
+    size_weight: float = 5.0
+    """Weight of the network's size, in megabytes, in the loss of DiffQ."""
+    students: int = 2
+    """How many compressed networks learn together in an ensemble."""
 
     def __post_init__(self) -> None:
         _check(0 <= self.sparsity <= 0.99, "compression.sparsity", self.sparsity, "must lie in 0..0.99")
@@ -136,6 +140,8 @@ class CompressionConfig:
         _check(4 <= self.activation_bits <= 8, "compression.activation_bits", self.activation_bits, "must lie in 4..8")
         _check(self.temperature > 0, "compression.temperature", self.temperature, "must be greater than 0")
         _check(self.distillation >= 0, "compression.distillation", self.distillation, "must not be negative")
+        _check(self.size_weight >= 0, "compression.size_weight", self.size_weight, "must not be negative")
+        _check(1 <= self.students <= 8, "compression.students", self.students, "must lie in 1..8")
         _choice("compression.teacher", self.teacher, ("float", "quantized"))
         _choice("compression.teacher_norm", self.teacher_norm, ("separate", "shared"))
         _choice("compression.updates", self.updates, ("split", "joint"))
@@ -438,7 +444,7 @@ sparsity = {compression.sparsity}              # share of zeros over all weights
 # Instead of sparsity one of three budgets, each spread over the layers by what a weight costs in them; 0: none.
 budget_nonzeros = {compression.budget_nonzeros}         # at most so many weights that are not zero
 budget_bytes = {compression.budget_bytes}            # at most so many bytes of flash for weights, as estimated
-budget_instructions = {compression.budget_instructions}     # at most so many instructions for an inference, as estimated
+budget_instructions = {compression.budget_instructions}     # at most so many instructions an inference, as estimated
 weight_bits = {compression.weight_bits}
 lane_budget = {compression.lane_budget}              # 15 or 16: up to 8 bits where a channel's sums fit so many
 activation_bits = {compression.activation_bits}
@@ -447,6 +453,8 @@ distillation = {compression.distillation}          # phase 2: weight of the dist
 teacher = {json.dumps(compression.teacher)}           # of "pqk": or "quantized"
 teacher_norm = {json.dumps(compression.teacher_norm)}   # of "pqk": or "shared" with the student
 updates = {json.dumps(compression.updates)}           # of "pqk": the teacher trains pruned-away weights; "joint": all
+size_weight = {compression.size_weight}           # of "diffq": a larger one gives fewer bits
+students = {compression.students}                # of "ensemble": compressed networks that learn together
 
 [training]
 phase1_epochs = {training.phase1_epochs}          # pruning and quantization-aware training
