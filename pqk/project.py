@@ -124,6 +124,10 @@ class CompressionConfig:
     """Whether PQK's teacher has batch normalisation of its own: "separate" or "shared"."""
     updates: str = "split"
     """What PQK's teacher loss updates: the pruned-away weights ("split"), or all weights ("joint")."""
+    size_weight: float = 5.0
+    """Weight of the network's size, in megabytes, in the loss of DiffQ."""
+    students: int = 2
+    """How many compressed networks learn together in an ensemble."""
 
     def __post_init__(self) -> None:
         _check(0 <= self.sparsity <= 0.99, "compression.sparsity", self.sparsity, "must lie in 0..0.99")
@@ -136,6 +140,8 @@ class CompressionConfig:
         _check(4 <= self.activation_bits <= 8, "compression.activation_bits", self.activation_bits, "must lie in 4..8")
         _check(self.temperature > 0, "compression.temperature", self.temperature, "must be greater than 0")
         _check(self.distillation >= 0, "compression.distillation", self.distillation, "must not be negative")
+        _check(self.size_weight >= 0, "compression.size_weight", self.size_weight, "must not be negative")
+        _check(1 <= self.students <= 8, "compression.students", self.students, "must lie in 1..8")
         _choice("compression.teacher", self.teacher, ("float", "quantized"))
         _choice("compression.teacher_norm", self.teacher_norm, ("separate", "shared"))
         _choice("compression.updates", self.updates, ("split", "joint"))
@@ -473,6 +479,8 @@ distillation = {compression.distillation}          # phase 2: weight of the dist
 teacher = {json.dumps(compression.teacher)}           # of "pqk": or "quantized"
 teacher_norm = {json.dumps(compression.teacher_norm)}   # of "pqk": or "shared" with the student
 updates = {json.dumps(compression.updates)}           # of "pqk": the teacher trains pruned-away weights; "joint": all
+size_weight = {compression.size_weight}           # of "diffq": a larger one gives fewer bits
+students = {compression.students}                # of "ensemble": compressed networks that learn together
 
 [training]
 phase1_epochs = {training.phase1_epochs}          # pruning and quantization-aware training

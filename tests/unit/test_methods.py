@@ -22,7 +22,7 @@ from pqk.train.methods.float_ import Float
 from pqk.train.methods.pqk import Pqk
 from pqk.train.methods.quantize import Quantize
 
-SHARED = {"compressed", "method"}  # what methods share
+SHARED = {"compressed", "method", "two_phases"}  # what methods share
 
 
 def settings(name: str, sparsity: float = 0.8) -> dict[str, Any]:
@@ -51,6 +51,8 @@ def test_sparsity_is_refused_where_no_weight_is_pruned(name: str) -> None:
         with pytest.raises(ProjectError, match=r"compression.sparsity = 0.5: method .* prunes no weights") as error:
             find_method(compression)
         assert "sparsity = 0.0" in error.value.hint
+        with pytest.raises(ProjectError, match=r"compression.budget_nonzeros: method .* prunes no weights"):
+            find_method(CompressionConfig(method=name, sparsity=0.0, budget_nonzeros=1000))
 
 
 @pytest.mark.parametrize("repeat", range(3))

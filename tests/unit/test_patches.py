@@ -45,9 +45,10 @@ def random_case(rng: np.random.Generator) -> tuple[Convolution, Tensor]:
 
 
 @pytest.mark.parametrize("repeat", range(12))
-@pytest.mark.parametrize("training", [True, False])
-def test_values_gradients_and_statistics_are_the_plain_layers(*, training: bool, repeat: int) -> None:
+@pytest.mark.parametrize(("training", "track"), [(True, True), (True, False), (False, True)])
+def test_values_gradients_and_statistics_are_the_plain_layers(*, training: bool, track: bool, repeat: int) -> None:
     layer, x = random_case(fresh(f"patches {repeat}"))
+    layer.norm.track_running_stats = track
     found, expected = layer.train(training), copy.deepcopy(layer)
     assert patches.suits(found, x)
     a = patches.convolution(found, found.norm, found.weight, x)

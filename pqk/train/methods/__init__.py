@@ -2,6 +2,8 @@
 
 from pqk.project import CompressionConfig
 from pqk.train.methods.differentiable_quantization import DifferentiableQuantization
+from pqk.train.methods.diffq import DiffQ
+from pqk.train.methods.ensemble import Ensemble
 from pqk.train.methods.float_ import Float, Reference
 from pqk.train.methods.method import Method
 from pqk.train.methods.pqk import Pqk
@@ -9,6 +11,8 @@ from pqk.train.methods.pqk_phase1 import PqkPhase1
 from pqk.train.methods.prune import Prune
 from pqk.train.methods.prune_quantize_distil import PruneQuantizeDistil
 from pqk.train.methods.quantize import Quantize
+from pqk.train.methods.quantized_distillation import QuantizedDistillation
+from pqk.train.methods.speq import Speq
 from pqk.train.registry import find
 
 __all__ = ["METHODS", "Method", "Reference", "find_method"]
@@ -21,6 +25,10 @@ _ALL: tuple[type[Method], ...] = (
     Pqk,
     DifferentiableQuantization,
     PruneQuantizeDistil,
+    Speq,
+    QuantizedDistillation,
+    DiffQ,
+    Ensemble,
 )
 
 METHODS: dict[str, type[Method]] = {method.name: method for method in _ALL}

@@ -1,9 +1,11 @@
 """What the training loop asks of a method."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
+import numpy as np
+import torch
 from pqk_codegen.ir import Network as IrNetwork
 from torch import Tensor, nn
 
@@ -47,6 +49,11 @@ class Method(nn.Module, ABC):
                 f"compression.sparsity = {compression.sparsity}: method {cls.name!r} prunes no weights",
                 "write sparsity = 0.0, or choose another method",
             )
+        if not cls.prunes and compression.budget:
+            raise ProjectError(
+                f"compression.{compression.budget}: method {cls.name!r} prunes no weights",
+                f"leave out {compression.budget}, or choose another method",
+            )
 
     @property
     def epochs(self) -> int:
@@ -64,7 +71,11 @@ class Method(nn.Module, ABC):
 
         A group's "scale", if any, multiplies the learning rate.
         """
-        trained = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        return self.grouped(self.parameters())
+
+    def grouped(self, parameters: Iterable[nn.Parameter]) -> list[dict[str, Any]]:
+        """Those of `parameters` that are trained, in groups with and without weight decay."""
+        trained = [parameter for parameter in parameters if parameter.requires_grad]
         return [
             {"params": [p for p in trained if p.ndim > 1], "weight_decay": self.schedule.weight_decay},
             {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
@@ -75,6 +86,11 @@ class Method(nn.Module, ABC):
 
     def begin_step(self, iteration: int, per_epoch: int) -> None:
         """Called before every step; `iteration` counts from the start of training."""
+
+    def random(self, iteration: int) -> torch.Generator:
+        """The step's own random numbers: the same again when training goes on from a checkpoint."""
+        seed = np.random.SeedSequence((self.schedule.seed, iteration)).generate_state(1, np.uint64)
+        return torch.Generator().manual_seed(int(seed[0]))
 
     @abstractmethod
     def loss(self, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
