@@ -25,6 +25,8 @@ from pqk.project import (
 )
 from pqk.train import checkpoint
 from pqk.train.loop import Progress
+from pqk.train.methods import METHODS
+from pqk.train.networks import make
 from pqk.train.run import _training_data, train_compressed, train_float
 
 FRONT_END = FrontEndConfig(hop_ms=50, bands=12)
@@ -145,6 +147,24 @@ def test_the_record_and_the_network(project: Project, features: Features, tmp_pa
     assert record["labels_fake_quant_testing"] == predictions.tolist()
     assert record["accuracy"]["fake_quant"]["testing"] == (predictions == labels).mean()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["float", "pqk"]  # no checkpoint stays behind
+
+
+@pytest.mark.parametrize("name", ["prune-quantize-distil", "differentiable-quantization"])
+def test_methods_that_begin_at_the_reference(project: Project, features: Features, tmp_path: Path, name: str) -> None:
+    """What is delivered, perhaps of fewer channels, is what the record says; interruptions change nothing."""
+    sparsity = 0.5 if METHODS[name].prunes else 0.0
+    project = replace(project, compression=CompressionConfig(method=name, sparsity=sparsity, weight_bits=4))
+    train_float(project, features, tmp_path / "float", report=silent)
+    with pytest.raises(KeyboardInterrupt):
+        train_compressed(project, features, tmp_path / "float", tmp_path / "parts", report=StopAt(1, 2))
+    for folder in ("parts", "whole"):
+        train_compressed(project, features, tmp_path / "float", tmp_path / folder, report=silent)
+    assert read_all(tmp_path / "parts") == read_all(tmp_path / "whole")
+    record = json.loads((tmp_path / "whole" / "training.json").read_text())
+    network = store.load(tmp_path / "whole" / "network")
+    inputs = features.subset("testing")[0]
+    assert record["labels_fake_quant_testing"] == interpreter.logits(network, inputs).argmax(axis=1).tolist()
+    assert network.weights <= (1 - sparsity) * make(project.network.arch, len(CLASSES)).weight_count()
 
 
 def with_unknown(features: Features, unseen: int = 0) -> Features:
