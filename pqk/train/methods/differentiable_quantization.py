@@ -32,8 +32,8 @@ GRID_BITS = 8
 POINTS_RATE = 3e-3
 """Of the learning rate. A point moves thousands of weights at once, and its gradient is the sum of theirs.
 
-The paper's rate of 1e-5 is for an optimiser and networks of its own. Here, after two short epochs with 4 points, the
-loss was 1.64 with fixed points, 1.54 with 1e-4, 1.43 with 1e-3, 1.42 with 1e-2, and 4.6 with 1e-1.
+The paper's rate of 1e-5 is for an optimiser and networks of its own. Here, after two short epochs with 16 points, the
+loss was 0.275 with fixed points, 0.278 with 1e-4, 0.275 with 1e-3, 0.258 with 3e-3, 0.261 with 1e-2, 0.305 with 1e-1.
 """
 
 
