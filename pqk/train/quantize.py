@@ -99,8 +99,12 @@ class ActivationQuantizer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Activations on the grid; values beyond the range saturate and get no gradient."""
-        x = x.float()  # the grid needs more than bfloat16's 8 bits
         self.observe(x)
+        return self.on_grid(x)
+
+    def on_grid(self, x: Tensor) -> Tensor:
+        """As `forward`, but the range is not to follow these activations."""
+        x = x.float()  # the grid needs more than bfloat16's 8 bits
         if not self.range:
             return x
         quantized: Tensor = _OnGrid.apply(x, self.step, self.maximum)  # type: ignore[no-untyped-call]

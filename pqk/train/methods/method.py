@@ -4,8 +4,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from pqk_codegen.ir import Network as IrNetwork
 from torch import Tensor, nn
 
+from pqk.budget import NetworkCosts
 from pqk.errors import ProjectError
 from pqk.project import CompressionConfig, TrainingConfig
 from pqk.train import integer
@@ -35,6 +37,11 @@ class Method(nn.Module, ABC):
     @classmethod
     def check(cls, compression: CompressionConfig) -> None:
         """Raise ProjectError where the settings are not for this method."""
+        if not cls.prunes and compression.budget is not None:
+            raise ProjectError(
+                f"compression.{compression.budget}: method {cls.name!r} prunes no weights, so it keeps to no budget",
+                "leave the budget out, or choose another method",
+            )
         if not cls.prunes and compression.sparsity > 0:
             raise ProjectError(
                 f"compression.sparsity = {compression.sparsity}: method {cls.name!r} prunes no weights",
@@ -45,6 +52,9 @@ class Method(nn.Module, ABC):
     def epochs(self) -> int:
         """How long it trains: the budget that is the same for all, but for methods that train nothing."""
         return self.schedule.epochs
+
+    def take_costs(self, costs: NetworkCosts) -> None:
+        """Called once before training, where a budget is of bytes or instructions. Raises ProjectError if too small."""
 
     def take_reference(self, state: Mapping[str, Tensor]) -> None:
         """Called once before training with the float reference's `state_dict`: a start, or a teacher."""
@@ -77,6 +87,13 @@ class Method(nn.Module, ABC):
     def delivered(self) -> Network:
         """The network that `integers` belongs to."""
         return self.network
+
+    def finish(self, network: IrNetwork) -> IrNetwork:
+        """`network`, the intermediate representation as it is delivered; a method may simplify it.
+
+        It must go on computing the same.
+        """
+        return network
 
     def predict(self, x: Tensor) -> Tensor:
         """Exact integer logits of the network as it is delivered; see `pqk.train.integer`.
