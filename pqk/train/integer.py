@@ -15,13 +15,16 @@ from pqk_codegen.fold import FoldedConv, fold_conv
 from pqk_codegen.ir import Network as IrNetwork
 from pqk_codegen.ir import Op, verify
 from pqk_codegen.ir import Tensor as IrTensor
-from pqk_codegen.ops import Add, Conv2d, FullyConnected, SumPool
+from pqk_codegen.ops import Add, Conv2d, DepthwiseConv2d, FullyConnected, SumPool
 from torch import Tensor
 
 from pqk.train.networks.layers import Classifier, Convolution, Network
 from pqk.train.quantize import QuantizedWeight
 
-SAME = (1, 1, 1, 1)  # padding of a 3x3 convolution that keeps the size
+LARGEST_INPUT = 255
+"""Of all that a layer reads, network input and activations."""
+EXACT_IN_FLOAT32 = 2**24
+"""Below it, every integer is a float32."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,7 @@ class _Folder:
             output_scale=scale,
             pool=layer.pool,
         )
-        return _Real(scale, (x.size[0] // layer.pool[0], x.size[1] // layer.pool[1]))
+        return _Real(scale, layer.output_size((x.size[0], x.size[1])))
 
     def add(self, stream: str, a: _Real, b: _Real) -> _Real:
         del stream, b
@@ -137,8 +140,8 @@ def logits(network: Network, integers: Integers, x: Tensor) -> Tensor:
 
 
 class _IntegerArithmetic:
-    """`Arithmetic` on int64 tensors. Weighted sums run in float32, whose integers are exact below 2**24: enough for
-    500 inputs and weights of 8 bits. A bias can be larger, so it is added in float64.
+    """`Arithmetic` on int64 tensors. Weighted sums run in float32 where all that can occur are exact, else in float64.
+    A bias can be larger, so it is added in float64.
     """
 
     def __init__(self, integers: Integers) -> None:
@@ -147,9 +150,10 @@ class _IntegerArithmetic:
 
     def convolution(self, layer: Convolution, x: Tensor) -> Tensor:
         folded = self._integers.convolutions[layer.name]
-        weights = torch.from_numpy(folded.weights).float()
+        weights = torch.from_numpy(folded.weights).to(torch.float64)
+        kind = torch.float32 if _largest_sum(weights) < EXACT_IN_FLOAT32 else torch.float64
         bias = torch.from_numpy(folded.bias).to(torch.float64)[:, None, None]
-        sums = F.relu(F.conv2d(x.float(), weights, padding=1).to(torch.float64) + bias)
+        sums = F.relu(layer.convolve(x.to(kind), weights.to(kind)).to(torch.float64) + bias)
         if layer.pool != (1, 1):
             sums = F.avg_pool2d(sums, layer.pool, divisor_override=1)
         multiplier = torch.from_numpy(folded.multiplier).to(torch.int64)[:, None, None]
@@ -167,6 +171,11 @@ class _IntegerArithmetic:
         integer = self._integers.classifiers[layer.name]
         weights = torch.from_numpy(integer.weights).to(torch.int64)
         return x @ weights.T + torch.from_numpy(integer.bias).to(torch.int64)
+
+
+def _largest_sum(weights: Tensor) -> int:
+    """No weighted sum, whole or partial, of inputs to `weights` [out, ...] has a larger magnitude."""
+    return LARGEST_INPUT * int(weights.abs().flatten(1).sum(1).max())
 
 
 def to_ir(
@@ -207,17 +216,20 @@ class _Recorder:
     def convolution(self, layer: Convolution, x: str) -> str:
         folded = self.integers.convolutions[layer.name]
         _, height, width = self.tensors[x].shape
-        shape = (len(folded.bias), height // layer.pool[0], width // layer.pool[1])
+        shape = (len(folded.bias), *layer.output_size((height, width)))
         output = self._activation(f"{layer.name}_out", shape, layer.stream)
+        kind = DepthwiseConv2d if layer.depthwise else Conv2d
         self.ops.append(
-            Conv2d(
+            kind(
                 name=layer.name,
                 inputs=(x,),
                 output=output,
-                weights=folded.weights,
+                weights=folded.weights[:, 0] if layer.depthwise else folded.weights,
                 bias=folded.bias,
                 multiplier=folded.multiplier,
-                padding=SAME,
+                stride=layer.stride,
+                dilation=layer.dilation,
+                padding=layer.padding,
                 pool=layer.pool,
                 shift=folded.shift,
             )

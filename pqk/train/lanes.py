@@ -30,7 +30,7 @@ def channel_limits(
 ) -> Tensor:
     """float32 [out, 1, 1, 1]: the largest integer of each output channel; see `pqk_codegen.lane_limits`.
 
-    `weight`: the real weights [out, in, 3, 3], 0 where pruned. Normalisation counts with its running statistics.
+    `weight`: the real weights [out, ...], 0 where pruned. Normalisation counts with its running statistics.
     """
     limits = lane_limits(
         to_numpy(weight),

@@ -6,6 +6,7 @@ Equal inputs give equal bits on one machine with one number of threads (torch su
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -16,6 +17,7 @@ import torch
 from pqk_codegen import store
 from pqk_codegen.lane_limits import weight_bits
 from pqk_codegen.ops import Convolution
+from torch import Tensor
 
 from pqk.data.dataset import UNSEEN, Clip
 from pqk.features import Features
@@ -26,13 +28,14 @@ from pqk.train import checkpoint, networks
 from pqk.train.augment import Augmenter, TrainingData
 from pqk.train.integer import InputFormat, to_ir
 from pqk.train.loop import Held, Progress, Report, accuracy, fit, predict
-from pqk.train.methods import Compression, Float, Method, find_compression
+from pqk.train.methods import Method, Reference, find_method
 from pqk.train.unknowns import Words
 
 __all__ = ["Progress", "check", "train_compressed", "train_float"]
 
 SCHEMA = 1
 RECORD = "training.json"
+WEIGHTS = "weights.npz"
 HELD_SPLITS = ("validation", "testing")
 UNSEEN_RECALL = "unseen_unknown_recall"
 """Key of training.json: share of the clips of words left out of training that are taken for `_unknown_`."""
@@ -42,7 +45,7 @@ M = TypeVar("M", bound=Method)
 
 def check(project: Project) -> None:
     """Raise ProjectError where network and compression cannot be trained as `project` says; takes no time."""
-    _make(find_compression(project.compression.method), project, FrontEnd(project.front_end), len(project.classes))
+    _make(find_method(project.compression), project, FrontEnd(project.front_end), len(project.classes))
 
 
 def train_float(project: Project, features: Features, out_dir: Path, *, report: Report) -> None:
@@ -50,7 +53,7 @@ def train_float(project: Project, features: Features, out_dir: Path, *, report: 
 
     Raises ProjectError for an unknown network.
     """
-    outcome = _train(Float, project, features, out_dir, report)
+    outcome = _train(Reference, project, features, out_dir, report)
     record = {
         "schema": SCHEMA,
         "arch": project.network.arch,
@@ -59,10 +62,11 @@ def train_float(project: Project, features: Features, out_dir: Path, *, report: 
         "accuracy": {"float": outcome.accuracy},
         **_unseen_record({}, "float", outcome.unseen),
         "history": {"float": outcome.history},
+        "labels_float_testing": outcome.predictions["testing"].tolist(),
     }
     with atomic_directory(out_dir) as folder:
-        state = outcome.method.network.state_dict()
-        checkpoint.write_arrays(folder / "weights.npz", {name: value.numpy() for name, value in state.items()})
+        state = outcome.method.state_dict()
+        checkpoint.write_arrays(folder / WEIGHTS, {name: value.numpy() for name, value in state.items()})
         _write_record(folder, record)
     _checkpoint_path(out_dir).unlink(missing_ok=True)
 
@@ -75,11 +79,11 @@ def train_compressed(project: Project, features: Features, float_dir: Path, out_
     Raises ProjectError for an unknown network or method, or a sparsity that cannot be reached.
     """
     method_name = project.compression.method
-    outcome = _train(find_compression(method_name), project, features, out_dir, report)
+    outcome = _train(find_method(project.compression), project, features, out_dir, report, _load(float_dir))
     reference = json.loads((float_dir / RECORD).read_text(encoding="utf-8"))
     front_end = as_plain(project.front_end)
     network = to_ir(
-        outcome.method.network,
+        outcome.method.delivered(),
         outcome.method.integers(),
         arch=project.network.arch,
         classes=features.classes,
@@ -91,7 +95,8 @@ def train_compressed(project: Project, features: Features, float_dir: Path, out_
         "method": method_name,
         "accuracy": {**reference["accuracy"], "fake_quant": outcome.accuracy},
         **_unseen_record(reference, "fake_quant", outcome.unseen),
-        "history": {**reference["history"], method_name: outcome.history},
+        # A method that trains nothing leaves the reference's history as it is: both are called "float".
+        "history": reference["history"] | ({method_name: outcome.history} if outcome.history else {}),
         "labels_fake_quant_testing": outcome.predictions["testing"].tolist(),
         "weight_bits": {op.name: dataclasses.asdict(weight_bits(op)) for op in convolutions},
     }
@@ -116,14 +121,24 @@ class _Outcome(Generic[M]):
 def _make(kind: type[M], project: Project, front_end: FrontEnd, classes: int) -> M:
     torch.manual_seed(project.training.seed)
     source = InputFormat((1, front_end.frames, front_end.features_per_frame), front_end.dtype, front_end.scale)
-    network = networks.make(project.network.arch, classes)
+    network = networks.make(project.network.arch, classes, project.network.width)
     return kind(network, source, project.compression, project.training)
 
 
-def _train(kind: type[M], project: Project, features: Features, out_dir: Path, report: Report) -> _Outcome[M]:
+def _train(
+    kind: type[M],
+    project: Project,
+    features: Features,
+    out_dir: Path,
+    report: Report,
+    reference: Mapping[str, Tensor] | None = None,
+) -> _Outcome[M]:
     torch.use_deterministic_algorithms(True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # nobody reads it
     front_end = FrontEnd(features.front_end)
     method = _make(kind, project, front_end, len(features.classes))
+    if reference is not None:
+        method.take_reference(reference)
     held = {split: Held(*features.subset(split)[:2]) for split in HELD_SPLITS}
     history = fit(
         method,
@@ -149,6 +164,12 @@ def _unseen_record(record: dict[str, Any], network: str, recall: float | None) -
     return {} if recall is None else {UNSEEN_RECALL: {**record.get(UNSEEN_RECALL, {}), network: recall}}
 
 
+def _load(float_dir: Path) -> dict[str, Tensor]:
+    """The `state_dict` of the reference."""
+    with np.load(float_dir / WEIGHTS, allow_pickle=False) as archive:
+        return {name: torch.from_numpy(archive[name]) for name in archive.files}
+
+
 def _training_data(features: Features, frames: int) -> TrainingData:
     chosen = features.indices("training")
     edges = features.noise_starts
@@ -168,7 +189,7 @@ def _word(clip: Clip, classes: tuple[str, ...]) -> str | None:
 
 
 def _stage(kind: type[Method], project: Project) -> str:
-    return project.compression.method if issubclass(kind, Compression) else "float"
+    return "float" if kind is Reference else project.compression.method
 
 
 def _key(kind: type[Method], project: Project, features: Features) -> str:
@@ -178,7 +199,7 @@ def _key(kind: type[Method], project: Project, features: Features) -> str:
         "stage": _stage(kind, project),
         "network": as_plain(project.network),
         "training": as_plain(project.training),
-        "compression": as_plain(project.compression) if issubclass(kind, Compression) else None,
+        "compression": None if kind is Reference else as_plain(project.compression),
         "front_end": as_plain(features.front_end),
         "classes": features.classes,
         "data": features.fingerprint,

@@ -6,16 +6,72 @@ import pytest
 import torch
 
 from pqk.errors import ProjectError
+from pqk.frontend import FrontEnd
+from pqk.project import FrontEndConfig
 from pqk.train import networks
 from pqk.train.arithmetic import FLOAT
+from pqk.train.lanes import input_streams
 from pqk.train.networks import NETWORKS, make
+from pqk.train.networks.cost import macs
 
 
 @pytest.mark.parametrize(
-    ("arch", "parameters"), [("res8-narrow", 19_905), ("res8", 110_307), ("res8-tiny", 72 + 6 * 576 + 8 * 12 + 12)]
+    ("arch", "parameters"),
+    [
+        ("res8-narrow", 19_905),
+        ("res8", 110_307),
+        ("res8-tiny", 72 + 6 * 576 + 8 * 12 + 12),
+        ("res15-narrow", 42_648),
+        ("res15", 237_882),
+    ],
 )
 def test_parameter_counts(arch: str, parameters: int) -> None:
+    """As published, but for res8-tiny, which is ours: weights, and the classifier's biases."""
     assert make(arch, 12).parameter_count() == parameters
+
+
+def test_parameters_of_ds_cnn_are_published_with_a_bias_for_each_folded_channel() -> None:
+    network = make("ds-cnn", 12)
+    folded = sum(len(layer.weight) for layer in network.convolutions())
+    assert (network.parameter_count(), folded) == (22_028, 576)
+    assert network.parameter_count() + folded == pytest.approx(22.6e3, rel=0.001)
+
+
+@pytest.mark.parametrize(
+    ("arch", "size", "published"),
+    [
+        ("res8-narrow", (101, 40), 7.03e6),
+        ("res8", (101, 40), 37.2e6),
+        ("res15-narrow", (101, 40), 171e6),
+        ("res15", (101, 40), 959e6),
+        ("ds-cnn", (49, 10), 2.66e6),
+    ],
+)
+def test_multiply_accumulates_are_the_published_ones(arch: str, size: tuple[int, int], published: float) -> None:
+    """With the whole first convolution, of which the pool of res8 leaves a row and a column unread."""
+    assert macs(make(arch, 12), *size) == pytest.approx(published, rel=0.003)
+
+
+def test_multiply_accumulates_by_hand() -> None:
+    stem, body = 101 * 40 * 9 * 7, 25 * 13 * 6 * 9 * 7 * 7
+    assert macs(make("res8", 3, 7), 101, 40) == stem + body + 3 * 7
+
+
+def test_res15_dilates_as_published() -> None:
+    layers = make("res15-narrow", 12).convolutions()
+    assert [layer.dilation[0] for layer in layers] == [1, 1, 1, 1, 2, 2, 2, 4, 4, 4, 8, 8, 8, 16]
+    assert all(layer.output_size((101, 40)) == (101, 40) for layer in layers)
+
+
+def test_ds_cnn_on_mlperf_tiny_s_front_end() -> None:
+    config = FrontEndConfig(kind="mfcc", coefficients=10, hop_ms=20, high_hz=4000.0, center=False)
+    front_end = FrontEnd(config)
+    size = (front_end.frames, front_end.features_per_frame)
+    assert size == (49, 10)
+    stem, *rest = make("ds-cnn", 12).convolutions()
+    assert stem.output_size(size) == (25, 5)
+    assert [layer.depthwise for layer in rest] == [True, False] * 4
+    assert all(layer.output_size((25, 5)) == (25, 5) for layer in rest)
 
 
 @pytest.mark.parametrize("arch", NETWORKS)
@@ -26,9 +82,10 @@ def test_output_is_one_logit_per_class(arch: str) -> None:
 
 @pytest.mark.parametrize("arch", NETWORKS)
 def test_layers_have_different_names_in_the_order_of_the_network(arch: str) -> None:
-    names = [layer.name for layer in make(arch, 3).layers()]
+    network = make(arch, 3)
+    names = [layer.name for layer in network.layers()]
     assert len(set(names)) == len(names)
-    assert names == [*(f"conv{i}" for i in range(len(names) - 1)), "fc"]
+    assert names == [*input_streams(network), "fc"]
 
 
 def test_batch_normalisation_comes_before_relu_and_the_residual_after_it() -> None:
@@ -40,6 +97,19 @@ def test_batch_normalisation_comes_before_relu_and_the_residual_after_it() -> No
     assert torch.equal(logits[0], network.classifiers()[0].bias)
 
 
+def test_a_network_takes_a_width() -> None:
+    network = make("res8", 12, 32)
+    assert network.parameter_count() == 9 * 32 + 6 * 9 * 32 * 32 + 32 * 12 + 12
+    assert make("res8", 12, 19).parameter_count() == make("res8-narrow", 12).parameter_count()
+    assert make("res8", 12, 0).parameter_count() == make("res8", 12).parameter_count()
+
+
+def test_a_network_whose_name_stands_for_a_width_takes_no_other() -> None:
+    with pytest.raises(ProjectError, match=r"network\.width = 32: res8-narrow has 19 channels") as error:
+        make("res8-narrow", 3, 32)
+    assert 'arch = "res8"' in error.value.hint
+
+
 def test_unknown_network_is_refused_with_the_nearest_name() -> None:
     with pytest.raises(ProjectError, match=r"network\.arch = 'res8-narow'") as error:
         make("res8-narow", 3)
@@ -47,5 +117,5 @@ def test_unknown_network_is_refused_with_the_nearest_name() -> None:
 
 
 def test_every_file_of_the_folder_is_in_the_registry() -> None:
-    files = {path.stem for path in Path(networks.__file__).parent.glob("*.py")} - {"__init__", "layers"}
-    assert files == {maker.__module__.rsplit(".", 1)[1] for maker in NETWORKS.values()}
+    files = {path.stem for path in Path(networks.__file__).parent.glob("*.py")} - {"__init__", "layers", "cost"}
+    assert files == {entry.build.__module__.rsplit(".", 1)[1] for entry in NETWORKS.values()}

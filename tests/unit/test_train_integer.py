@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from pqk_codegen import interpreter, store
+from pqk_codegen.fold import FoldedConv
 from pqk_codegen.ir import Network
 from pqk_codegen.kernels.lanes import Channel, channels
 from pqk_codegen.lane_limits import weight_bits
@@ -16,8 +17,10 @@ from support.seeds import fresh
 from support.trained import CLASSES, ir_of, random_inputs, random_pqk
 
 from pqk.project import CompressionConfig
-from pqk.train.integer import InputFormat
-from pqk.train.networks import NETWORKS
+from pqk.train.integer import InputFormat, IntegerClassifier, Integers, Quantization, logits
+from pqk.train.networks import NETWORKS, layers
+from pqk.train.networks.cost import macs
+from pqk.train.networks.layers import Arithmetic, Classifier, T
 
 
 @pytest.mark.parametrize("arch", NETWORKS)
@@ -98,7 +101,7 @@ def convolutions(network: Network) -> list[Convolution]:
 
 def largest(op: Convolution) -> list[int]:
     """The largest integer of each output channel."""
-    return [int(value) for value in np.abs(op.weights.astype(int)).max(axis=(1, 2, 3))]
+    return [int(value) for value in np.abs(op.weights.astype(int)).reshape(len(op.weights), -1).max(axis=1)]
 
 
 def seen(network: Network, op: Convolution) -> list[Channel]:
@@ -107,11 +110,39 @@ def seen(network: Network, op: Convolution) -> list[Channel]:
     return channels(op, inputs[0], output.maximum)
 
 
-@pytest.mark.parametrize(("arch", "macs"), [("res8-narrow", 7.03e6), ("res8", 37.2e6), ("res8-tiny", 0.98e6)])
-def test_multiplications(arch: str, macs: float) -> None:
-    """For 101 x 40 features and 12 classes: as published for Tang & Lin's networks, by hand for ours."""
-    rng = np.random.default_rng(secrets.randbits(32))
-    classes = tuple(f"word {index}" for index in range(12))
-    method = random_pqk(arch, InputFormat((1, 101, 40), "uint8", 0.125), CompressionConfig(), rng, classes)
-    network = ir_of(method, arch, classes)
-    assert sum(op.macs(*network.op_tensors(op)) for op in network.ops) == pytest.approx(macs, rel=0.005)
+@pytest.mark.parametrize("arch", NETWORKS)
+def test_the_ir_multiplies_as_often_as_the_network(arch: str) -> None:
+    source = InputFormat((1, 43, 17), "uint8", 0.125)
+    method = random_pqk(arch, source, CompressionConfig(), fresh("multiplications"))
+    network = ir_of(method, arch)
+    assert sum(op.macs(*network.op_tensors(op)) for op in network.ops) == macs(method.network, 43, 17)
+
+
+def test_sums_beyond_float32_are_exact() -> None:
+    """An odd sum above 2**24, which no float32 is."""
+    network = OneSum()
+    weights, zero = np.full((1, 64, 3, 3), 127, np.int8), np.zeros(1, np.int32)
+    convolution = FoldedConv(weights, zero - 2**24, zero + 2**24, 24)
+    classifier = IntegerClassifier(np.ones((1, 1), np.int8), zero, 1.0)
+    integers = Integers(
+        InputFormat((64, 3, 3), "uint8", 1.0),
+        Quantization(weight_bits=8, activation_bits=7, weights={}, steps={}),
+        {"conv0": convolution},
+        {"fc": classifier},
+    )
+    x = torch.full((1, 64 * 9), 229)
+    x[0, :201] += 1
+    assert 127 * int(x.sum()) == 2**24 + 119
+    assert logits(network, integers, x.reshape(1, 64, 3, 3)).tolist() == [[119]]
+
+
+class OneSum(layers.Network):
+    """A single position of a wide convolution."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution = layers.Convolution("conv0", 64, 1, stream="conv0", padding=(0, 0, 0, 0))
+        self.classifier = Classifier("fc", 1, 1)
+
+    def interpret(self, arithmetic: Arithmetic[T], x: T) -> T:
+        return arithmetic.classify(self.classifier, arithmetic.mean(arithmetic.convolution(self.convolution, x)))

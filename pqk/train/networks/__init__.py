@@ -1,19 +1,48 @@
 """The networks, one file per family. A new one is a file here and its line in NETWORKS."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
+from pqk.errors import ProjectError
+from pqk.train.networks.ds_cnn import ds_cnn
 from pqk.train.networks.layers import Network
-from pqk.train.networks.res8 import res8, res8_narrow
+from pqk.train.networks.res8 import res8
 from pqk.train.networks.res8_tiny import res8_tiny
+from pqk.train.networks.res15 import res15
 from pqk.train.registry import find
 
-NETWORKS: dict[str, Callable[[int], Network]] = {
-    "res8": res8,
-    "res8-narrow": res8_narrow,
-    "res8-tiny": res8_tiny,
+
+@dataclass(frozen=True)
+class Architecture:
+    """A family of networks, and how wide this one is."""
+
+    build: Callable[[int, int], Network]
+    """From the numbers of classes and of channels."""
+    width: int
+    """Channels, where none are asked for."""
+    wider: str = ""
+    """Where the name stands for this width: which architecture has the same layers and takes others."""
+
+
+NETWORKS: dict[str, Architecture] = {
+    "res8": Architecture(res8, 45),
+    "res8-narrow": Architecture(res8, 19, wider="res8"),
+    "res8-tiny": Architecture(res8_tiny, 8),
+    "res15": Architecture(res15, 45),
+    "res15-narrow": Architecture(res15, 19, wider="res15"),
+    "ds-cnn": Architecture(ds_cnn, 64),
 }
 
 
-def make(arch: str, classes: int) -> Network:
-    """A network with fresh weights from torch's global generator. Raises ProjectError for an unknown `arch`."""
-    return find(NETWORKS, "network.arch", arch)(classes)
+def make(arch: str, classes: int, width: int = 0) -> Network:
+    """A network with fresh weights from torch's global generator. `width`: channels; 0 for the architecture's own.
+
+    Raises ProjectError for an unknown `arch`, and for a width where its name stands for one.
+    """
+    architecture = find(NETWORKS, "network.arch", arch)
+    if width and architecture.wider:
+        raise ProjectError(
+            f"network.width = {width}: {arch} has {architecture.width} channels",
+            f'for another width write arch = "{architecture.wider}"',
+        )
+    return architecture.build(classes, width or architecture.width)

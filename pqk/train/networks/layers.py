@@ -9,23 +9,73 @@ from abc import ABC, abstractmethod
 from typing import Protocol, TypeVar
 
 import torch
-from torch import nn
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 T = TypeVar("T")
 
+Size = tuple[int, int]
+"""Rows and columns."""
+
 
 class Convolution(nn.Module):
-    """3x3 convolution without bias, batch normalisation, ReLU, then an average pool of `pool` (rows, columns).
+    """Convolution without bias, batch normalisation, ReLU, then an average pool of `pool` (rows, columns).
 
     `stream` names the activations that share one scale with the output: what is added up must be of one stream.
+    Padding (top, left, bottom, right) has the value 0. Sizes are rounded down. In a `depthwise` one output channel c
+    reads input channel c alone. Weights: [outputs, inputs or 1, kernel height, kernel width].
     """
 
-    def __init__(self, name: str, inputs: int, outputs: int, *, stream: str, pool: tuple[int, int] = (1, 1)) -> None:
+    def __init__(
+        self,
+        name: str,
+        inputs: int,
+        outputs: int,
+        *,
+        stream: str,
+        kernel: Size = (3, 3),
+        stride: Size = (1, 1),
+        dilation: Size = (1, 1),
+        padding: tuple[int, int, int, int] = (1, 1, 1, 1),
+        depthwise: bool = False,
+        pool: Size = (1, 1),
+    ) -> None:
         super().__init__()
-        self.name, self.stream, self.pool = name, stream, pool
-        self.weight = nn.Parameter(torch.empty(outputs, inputs, 3, 3))
+        self.name, self.stream = name, stream
+        self.kernel, self.stride, self.dilation, self.padding = kernel, stride, dilation, padding
+        self.depthwise, self.pool = depthwise, pool
+        self.weight = nn.Parameter(torch.empty(outputs, 1 if depthwise else inputs, *kernel))
         nn.init.kaiming_normal_(self.weight, nonlinearity="relu")
         self.norm = nn.BatchNorm2d(outputs)
+
+    def convolve(self, x: Tensor, weight: Tensor) -> Tensor:
+        """The bare convolution with `weight`, at those positions only that the pool reads."""
+        top, left, _, _ = self.padding
+        rows, columns = self.output_size((x.shape[2], x.shape[3]))
+        bottom = self._last_tap(0, rows * self.pool[0] - 1) - (x.shape[2] - 1)
+        right = self._last_tap(1, columns * self.pool[1] - 1) - (x.shape[3] - 1)
+        padding = (top, left)
+        if (bottom, right) != padding:
+            x, padding = F.pad(x, (left, right, top, bottom)), (0, 0)  # less than none is cut off
+        groups = len(weight) if self.depthwise else 1
+        return F.conv2d(x, weight, None, self.stride, padding, self.dilation, groups)
+
+    def conv_size(self, size: Size) -> Size:
+        """Of the convolution's result before pooling, for an input of `size`."""
+        top, left, bottom, right = self.padding
+        return self._positions(0, size[0] + top + bottom), self._positions(1, size[1] + left + right)
+
+    def output_size(self, size: Size) -> Size:
+        """Of the output, for an input of `size`."""
+        rows, columns = self.conv_size(size)
+        return rows // self.pool[0], columns // self.pool[1]
+
+    def _positions(self, axis: int, padded: int) -> int:
+        return (padded - self.dilation[axis] * (self.kernel[axis] - 1) - 1) // self.stride[axis] + 1
+
+    def _last_tap(self, axis: int, position: int) -> int:
+        """The row or column of the input that the last tap at `position` reads."""
+        return position * self.stride[axis] + self.dilation[axis] * (self.kernel[axis] - 1) - self.padding[axis]
 
 
 class Classifier(nn.Module):
@@ -42,7 +92,7 @@ class Arithmetic(Protocol[T]):
     """What the layers compute. `T` is the activation: a tensor, or a name in a record."""
 
     def convolution(self, layer: Convolution, x: T) -> T:
-        """Convolution, normalisation, ReLU and pool: [n, C, H, W] to [n, C', H // pool, W // pool]."""
+        """Convolution, normalisation, ReLU and pool: [n, C, H, W] to [n, C', *layer.output_size((H, W))]."""
 
     def add(self, stream: str, a: T, b: T) -> T:
         """Sum of two activations of `stream`; the result belongs to it too."""

@@ -37,11 +37,6 @@ def _pair(number: int, channels: int) -> tuple[Convolution, Convolution]:
     return first, Convolution(f"conv{number + 1}", channels, channels, stream=RESIDUAL)
 
 
-def res8(classes: int) -> Network:
-    """45 channels; 110,307 parameters for 12 classes."""
-    return Res8(45, classes)
-
-
-def res8_narrow(classes: int) -> Network:
-    """19 channels; 19,905 parameters for 12 classes."""
-    return Res8(19, classes)
+def res8(classes: int, channels: int) -> Network:
+    """With 45 channels 110,307 parameters for 12 classes; with 19, which is res8-narrow, 19,905."""
+    return Res8(channels, classes)

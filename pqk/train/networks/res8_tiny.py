@@ -7,10 +7,9 @@ activations of 8 channels, which are alive together in a residual pair, take 4.8
 from pqk.train.networks.layers import Network
 from pqk.train.networks.res8 import Res8
 
-CHANNELS = 8
 POOL = (5, 4)
 
 
-def res8_tiny(classes: int) -> Network:
-    """8 channels; 3,636 parameters for 12 classes."""
-    return Res8(CHANNELS, classes, POOL)
+def res8_tiny(classes: int, channels: int) -> Network:
+    """With 8 channels 3,636 parameters for 12 classes."""
+    return Res8(channels, classes, POOL)
