@@ -47,15 +47,18 @@ class Augmenter:
     front_end: FrontEnd
     config: TrainingConfig
 
-    def batches(self, data: TrainingData, rng: np.random.Generator) -> Iterator[tuple[Array, Array]]:
+    def batches(
+        self, data: TrainingData, rng: np.random.Generator, share: tuple[int, int] = (0, 1)
+    ) -> Iterator[tuple[Array, Array]]:
         """Clips in random order: (inputs [k, 1, frames, bands] of the front end's type, labels [k]), k = batch_size.
 
-        The few clips that are left over at the end wait for another epoch: a small batch harms batch normalisation.
-        With fewer clips than make a batch, all of them are one. In the place of some unknown words there are made-up
-        ones, see `pqk.train.unknowns`.
+        In the place of some unknown words there are made-up ones, see `pqk.train.unknowns`. The few clips that are left
+        over at the end wait for another epoch: a small batch harms batch normalisation. With fewer clips than make a
+        batch, all of them are one. `share`: this process's number and how many there are; each has batches of its own.
         """
-        order, size = rng.permutation(len(data.labels)), self.config.batch_size
-        for step in range(self.steps(data)):
+        (process, processes), size = share, self.config.batch_size
+        order = rng.permutation(len(data.labels))[process::processes]
+        for step in range(self.steps(data, processes)):
             chosen = order[step * size : (step + 1) * size]
             energies, labels = data.energies[chosen], data.labels[chosen]
             if data.unknown is not None:
@@ -63,9 +66,9 @@ class Augmenter:
                 put_made_up(energies, places, data.energies, data.words, self.config, rng)
             yield self.encode(energies, data.noise, rng), labels
 
-    def steps(self, data: TrainingData) -> int:
-        """Batches of an epoch."""
-        return max(1, len(data.labels) // self.config.batch_size)
+    def steps(self, data: TrainingData, processes: int = 1) -> int:
+        """Batches of an epoch, for each process."""
+        return max(1, len(data.labels) // (self.config.batch_size * processes))
 
     def encode(self, energies: Array, noise: tuple[Array, ...], rng: np.random.Generator) -> Array:
         """Augment energies [k, frames, bands] and encode them."""

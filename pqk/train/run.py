@@ -6,7 +6,9 @@ Equal inputs give equal bits on one machine with one number of threads (torch su
 
 import dataclasses
 import json
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -24,7 +26,7 @@ from pqk.features import Features
 from pqk.files import atomic_directory, atomic_write_text, digest
 from pqk.frontend import FrontEnd
 from pqk.project import SILENCE, UNKNOWN, Project, as_plain
-from pqk.train import checkpoint, networks
+from pqk.train import checkpoint, device, distributed, networks
 from pqk.train.augment import Augmenter, TrainingData
 from pqk.train.integer import InputFormat, to_ir
 from pqk.train.loop import Held, Progress, Report, accuracy, fit, predict
@@ -48,12 +50,14 @@ def check(project: Project) -> None:
     _make(find_method(project.compression), project, FrontEnd(project.front_end), len(project.classes))
 
 
-def train_float(project: Project, features: Features, out_dir: Path, *, report: Report) -> None:
+def train_float(
+    project: Project, features: Features, out_dir: Path, *, report: Report, device_name: str = "auto"
+) -> None:
     """Train the reference without compression and write weights.npz and training.json into `out_dir`.
 
-    Raises ProjectError for an unknown network.
+    Raises ProjectError for an unknown network or a device that is not there (`pqk.train.device`).
     """
-    outcome = _train(Reference, project, features, out_dir, report)
+    outcome = _train(Reference, project, features, out_dir, report, device_name)
     record = {
         "schema": SCHEMA,
         "arch": project.network.arch,
@@ -64,14 +68,15 @@ def train_float(project: Project, features: Features, out_dir: Path, *, report: 
         "history": {"float": outcome.history},
         "labels_float_testing": outcome.predictions["testing"].tolist(),
     }
-    with atomic_directory(out_dir) as folder:
+    with _first_writes(out_dir) as folder:
         state = outcome.method.state_dict()
         checkpoint.write_arrays(folder / WEIGHTS, {name: value.numpy() for name, value in state.items()})
         _write_record(folder, record)
-    _checkpoint_path(out_dir).unlink(missing_ok=True)
 
 
-def train_compressed(project: Project, features: Features, float_dir: Path, out_dir: Path, *, report: Report) -> None:
+def train_compressed(
+    project: Project, features: Features, float_dir: Path, out_dir: Path, *, report: Report, device_name: str = "auto"
+) -> None:
     """Train with `project.compression` and write network/ (the IR) and training.json into `out_dir`.
 
     `float_dir` is what `train_float` wrote; its record is merged into training.json, which also says how many bits
@@ -79,7 +84,8 @@ def train_compressed(project: Project, features: Features, float_dir: Path, out_
     Raises ProjectError for an unknown network or method, or a sparsity that cannot be reached.
     """
     method_name = project.compression.method
-    outcome = _train(find_method(project.compression), project, features, out_dir, report, _load(float_dir))
+    method = find_method(project.compression)
+    outcome = _train(method, project, features, out_dir, report, device_name, _load(float_dir))
     reference = json.loads((float_dir / RECORD).read_text(encoding="utf-8"))
     front_end = as_plain(project.front_end)
     network = to_ir(
@@ -100,10 +106,22 @@ def train_compressed(project: Project, features: Features, float_dir: Path, out_
         "labels_fake_quant_testing": outcome.predictions["testing"].tolist(),
         "weight_bits": {op.name: dataclasses.asdict(weight_bits(op)) for op in convolutions},
     }
-    with atomic_directory(out_dir) as folder:
+    with _first_writes(out_dir) as folder:
         store.save(network, folder / "network")
         _write_record(folder, record)
-    _checkpoint_path(out_dir).unlink(missing_ok=True)
+
+
+@contextmanager
+def _first_writes(out_dir: Path) -> Iterator[Path]:
+    """A folder that becomes `out_dir`, for what all processes have made alike: the first one's counts."""
+    if distributed.is_first():
+        with atomic_directory(out_dir) as folder:
+            yield folder
+        _checkpoint_path(out_dir).unlink(missing_ok=True)
+    else:
+        with tempfile.TemporaryDirectory() as unwanted:
+            yield Path(unwanted)
+    distributed.wait()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,10 +149,12 @@ def _train(
     features: Features,
     out_dir: Path,
     report: Report,
+    device_name: str,
     reference: Mapping[str, Tensor] | None = None,
 ) -> _Outcome[M]:
-    torch.use_deterministic_algorithms(True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # nobody reads it
+    distributed.wait()  # until all have found that this is still to be done
+    place = distributed.local(device.choose(device_name))
+    device.make_deterministic(place)
     front_end = FrontEnd(features.front_end)
     method = _make(kind, project, front_end, len(features.classes))
     if reference is not None:
@@ -146,9 +166,10 @@ def _train(
         held["validation"],
         Augmenter(front_end, project.training),
         stage=_stage(kind, project),
-        key=_key(kind, project, features),
+        key=_key(kind, project, features, place),
         checkpoint_path=_checkpoint_path(out_dir),
         report=report,
+        place=place,
     )
     predictions = {split: predict(method, clips.inputs) for split, clips in held.items()}
     scores = {split: accuracy(predictions[split], clips.labels) for split, clips in held.items()}
@@ -192,7 +213,7 @@ def _stage(kind: type[Method], project: Project) -> str:
     return "float" if kind is Reference else project.compression.method
 
 
-def _key(kind: type[Method], project: Project, features: Features) -> str:
+def _key(kind: type[Method], project: Project, features: Features, place: torch.device) -> str:
     """What a checkpoint belongs to: everything that the training depends on."""
     parts = {
         "schema": SCHEMA,
@@ -203,6 +224,7 @@ def _key(kind: type[Method], project: Project, features: Features) -> str:
         "front_end": as_plain(features.front_end),
         "classes": features.classes,
         "data": features.fingerprint,
+        "device": place.type,
     }
     return digest([json.dumps(parts, sort_keys=True)])
 
