@@ -170,7 +170,7 @@ class TrainingConfig:
     spec_augment: bool = False
     speed_percent: int = 0
     pitch_percent: int = 0
-    unknown_reversed: float = 0.0
+    unknown_reversed: float = 0.3
     """Share of the `_unknown_` clips of an epoch in whose place there is a word backwards; see `pqk.train.unknowns`."""
     unknown_spliced: float = 0.0
     """The same for halves of two words put together."""
