@@ -71,11 +71,33 @@ def data_option(command: Any) -> Any:
     return click.option("--data", type=click.Path(path_type=Path), help=text)(command)
 
 
+def device_option(command: Any) -> Any:
+    """`--device`, for commands that train."""
+    choice = click.Choice(["auto", "cpu", "cuda"])
+    text = "Where to train; auto takes a GPU if there is one."
+    return click.option("--device", type=choice, default="auto", show_default=True, help=text)(command)
+
+
+@cli.command()
+@data_option
+@device_option
+@click.pass_obj
+def train(root: Path, data: Path | None, device: str) -> None:
+    """Train what build would train. On several GPUs or machines: torchrun ... --no-python pqk-mcu train."""
+    from pqk import pipeline, project
+    from pqk.console import reporter
+
+    opened = project.load(root)
+    with reporter() as report:
+        click.echo(f"trained {pipeline.train(opened, data=data, report=report, device=device)}")
+
+
 @cli.command()
 @board_option
 @data_option
+@device_option
 @click.pass_obj
-def build(root: Path, board_name: str | None, data: Path | None) -> None:
+def build(root: Path, board_name: str | None, data: Path | None, device: str) -> None:
     """Train if needed, generate C, compile: build/BOARD/firmware/firmware.elf, .hex, .bin and .map."""
     project, board = _open(root, board_name)
     _offer_download(project, data)
@@ -83,7 +105,7 @@ def build(root: Path, board_name: str | None, data: Path | None) -> None:
     from pqk.console import reporter
 
     with reporter() as report:
-        built = pipeline.build(project, board, data=data, report=report)
+        built = pipeline.build(project, board, data=data, report=report, device=device)
     click.echo(tables.sizes(built.record, board))
     state = "built" if built.fresh else "up to date:"
     click.echo(f"{state} {built.elf} (build {built.record['id']})")
@@ -314,6 +336,68 @@ def bench(
     for text in outcome.too_large:
         click.echo(text)
     click.echo(f"wrote {outcome.path}")
+    run.raise_failures(outcome)
+
+
+@cli.command()
+@click.option(
+    "--rows", "rows_file", type=click.Path(path_type=Path), help="File of rows.  [default: compare.toml of the project]"
+)
+@click.option("--methods", help="Instead of a file: methods, separated by commas, at the project's own settings.")
+@click.option("--seeds", type=click.IntRange(1, 1000), help="Trainings of every row, instead of the file's; else 3.")
+@board_option
+@data_option
+@click.option("--workers", type=click.IntRange(min=1), help="Trainings at a time.  [default: number of processors]")
+@click.option(
+    "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True, help="Where to train."
+)
+@click.option("--measure", is_flag=True, help="Compile every network and run it on the emulated board, too.")
+@click.option(
+    "--clips", type=click.IntRange(min=1), default=20, show_default=True, help="With --measure: clips for each network."
+)
+@click.option("--json", "copy", type=click.Path(path_type=Path), help="Another file for what compare.json says.")
+@click.pass_obj
+def compare(
+    root: Path,
+    rows_file: Path | None,
+    methods: str | None,
+    seeds: int | None,
+    board_name: str | None,
+    data: Path | None,
+    workers: int | None,
+    device: str,
+    measure: bool,
+    clips: int,
+    copy: Path | None,
+) -> None:
+    """Train methods or settings with several seeds, all for as many epochs, and compare them.
+
+    Fills build/compare: compare.json, compare.md (the table) and compare.svg. What is trained is kept: an interrupted
+    comparison goes on where it stopped, and build finds what it needs.
+    """
+    project, board = _open(root, board_name)
+    if rows_file and methods:
+        raise click.UsageError("--rows or --methods, not both")
+    from pqk.compare import rows
+
+    if methods is None:
+        comparison = rows.of_file(project, rows_file or root / rows.FILE, seeds)
+    else:
+        comparison = rows.of_methods(project, [method.strip() for method in methods.split(",")], seeds)
+    from pqk import tables
+    from pqk.compare import run, score
+    from pqk.console import comparing
+
+    folder = project.build_dir / "compare"
+    scorer = score.Scorer(folder, board, project.build, clips if measure else 0)
+    _offer_download(project, data)
+    with comparing() as tell:
+        processes = workers or os.cpu_count() or 1
+        outcome = run.run(comparison, scorer, data=data, processes=processes, tell=tell, device=device)
+    click.echo(tables.comparison(outcome.record))
+    click.echo(f"wrote {folder / run.FILE}, and beside it {run.TABLE} and {run.PICTURE}")
+    if copy:
+        run.write_record(copy, outcome.record)
     run.raise_failures(outcome)
 
 

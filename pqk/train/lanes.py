@@ -26,7 +26,7 @@ class Source:
 
 
 def channel_limits(
-    layer: Convolution, weight: Tensor, source: Source, output_step: float, *, bits: int, least: int
+    layer: Convolution, weight: Tensor, source: Source, output_step: float, *, bits: int, usual: int
 ) -> Tensor:
     """float32 [out, 1, 1, 1]: the largest integer of each output channel; see `pqk_codegen.lane_limits`.
 
@@ -40,13 +40,13 @@ def channel_limits(
         output_scale=output_step,
         pool=layer.pool,
         bits=bits,
-        least=least,
+        usual=usual,
     )
     return torch.from_numpy(limits).float().reshape(-1, 1, 1, 1)
 
 
 def input_streams(network: Network) -> dict[str, str | None]:
-    """For each convolution of `network`, by name, the stream it reads; None for the network's input."""
+    """For each layer of `network`, by name, the stream it reads; None for the network's input."""
     tracer = _Tracer()
     network.interpret(tracer, None)
     return tracer.streams
@@ -70,5 +70,5 @@ class _Tracer:
         return x
 
     def classify(self, layer: Classifier, x: str | None) -> str | None:
-        del layer
+        self.streams[layer.name] = x
         return x

@@ -252,7 +252,7 @@ def test_unknown_names_are_refused_before_training(project: Project, features: F
     with pytest.raises(ProjectError, match=r"network\.arch = 'res9'"):
         train_float(replace(project, network=NetworkConfig("res9")), features, tmp_path / "a", report=silent)
     wrong = replace(project, compression=CompressionConfig(method="float"))
-    with pytest.raises(ProjectError, match="no network for a device"):
+    with pytest.raises(ProjectError, match="method 'float' prunes no weights"):
         train_compressed(wrong, features, tmp_path / "float", tmp_path / "b", report=silent)
     assert list(tmp_path.iterdir()) == []
 
