@@ -348,9 +348,7 @@ def bench(
 @board_option
 @data_option
 @click.option("--workers", type=click.IntRange(min=1), help="Trainings at a time.  [default: number of processors]")
-@click.option(
-    "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True, help="Where to train."
-)
+@device_option
 @click.option("--measure", is_flag=True, help="Compile every network and run it on the emulated board, too.")
 @click.option(
     "--clips", type=click.IntRange(min=1), default=20, show_default=True, help="With --measure: clips for each network."

@@ -115,17 +115,17 @@ class CompressionConfig:
     16 is all that a lane holds; 15 suits the fastest kernels, too."""
     activation_bits: int = 7
     temperature: float = 2.0
-    """Softens both outputs in phase 2's distillation loss."""
+    """Softens both outputs wherever one network teaches another."""
     distillation: float = 1.0
-    """Weight of phase 2's distillation loss."""
+    """Weight of the distillation loss in phase 2 of PQK and SPEQ."""
     teacher: str = "float"
     """Precision of PQK's teacher: "float" or "quantized"."""
     teacher_norm: str = "separate"
     """Whether PQK's teacher has batch normalisation of its own: "separate" or "shared"."""
     updates: str = "split"
     """What PQK's teacher loss updates: the pruned-away weights ("split"), or all weights ("joint")."""
-    size_weight: float = 5.0
-    """Weight of the network's size, in megabytes, in the loss of DiffQ."""
+    size_weight: float = 20.0
+    """Weight of the network's size, in megabytes, in the loss of DiffQ: as it is, it keeps res8-narrow near 4 bits."""
     students: int = 2
     """How many compressed networks learn together in an ensemble."""
 
@@ -474,12 +474,12 @@ budget_instructions = {compression.budget_instructions}     # at most so many in
 weight_bits = {compression.weight_bits}
 lane_budget = {compression.lane_budget}              # 15 or 16: weights as fine, or coarse, as sums of so many bits ask
 activation_bits = {compression.activation_bits}
-temperature = {compression.temperature}           # phase 2: softens teacher and student
-distillation = {compression.distillation}          # phase 2: weight of the distillation loss
+temperature = {compression.temperature}           # softens teacher and student
+distillation = {compression.distillation}          # of "pqk" and "speq": weight of the distillation loss in phase 2
 teacher = {json.dumps(compression.teacher)}           # of "pqk": or "quantized"
 teacher_norm = {json.dumps(compression.teacher_norm)}   # of "pqk": or "shared" with the student
 updates = {json.dumps(compression.updates)}           # of "pqk": the teacher trains pruned-away weights; "joint": all
-size_weight = {compression.size_weight}           # of "diffq": a larger one gives fewer bits
+size_weight = {compression.size_weight}           # of "diffq": weight of the megabytes; a larger one gives fewer bits
 students = {compression.students}                # of "ensemble": compressed networks that learn together
 
 [training]

@@ -55,14 +55,14 @@ def test_sparsity_is_refused_where_no_weight_is_pruned(name: str) -> None:
             find_method(CompressionConfig(method=name, sparsity=0.0, budget_nonzeros=1000))
 
 
-@pytest.mark.parametrize("repeat", range(3))
+@pytest.mark.parametrize("arch", ["res8-narrow", "ds-cnn"])
 @pytest.mark.parametrize("name", METHODS)
-def test_what_is_delivered_predicts_as_the_interpreter(name: str, repeat: int) -> None:
-    rng = fresh(f"{name} {repeat}")
+def test_what_is_delivered_predicts_as_the_interpreter(name: str, arch: str) -> None:
+    rng = fresh(f"{name} {arch}")
     compression = CompressionConfig(method=name, **settings(name))
-    method = random_method(name, "res8-narrow", SOURCE, compression, rng)
+    method = random_method(name, arch, SOURCE, compression, rng)
     x = random_inputs(SOURCE, 12, rng)
-    network = ir_of(method, "res8-narrow")
+    network = ir_of(method, arch)
     expected = interpreter.logits(network, x)
     assert len(np.unique(expected)) > 12  # the network does compute something
     np.testing.assert_array_equal(method.predict(torch.from_numpy(x)).numpy(), expected)

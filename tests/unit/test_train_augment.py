@@ -173,12 +173,6 @@ def test_processes_share_an_epoch(rng: np.random.Generator) -> None:
     assert len(set(np.concatenate(shares))) == 96
 
 
-def test_fewer_clips_than_a_batch_are_one(rng: np.random.Generator) -> None:
-    data = TrainingData(energies(rng, 20), np.arange(20), ())
-    ((_, labels),) = augmenter(batch_size=32).batches(data, rng)
-    assert sorted(labels) == list(range(20))
-
-
 def test_equal_generators_give_equal_batches(rng: np.random.Generator) -> None:
     data = TrainingData(energies(rng, 30), np.arange(30), (energies(rng, 1)[0],), *NO_WORDS)
     kinds = {"shift_ms": 100, "noise_probability": 0.8, "spec_augment": True, "speed_percent": 20, "pitch_percent": 20}

@@ -25,6 +25,7 @@ from pqk.project import (
 )
 from pqk.train import checkpoint
 from pqk.train.loop import Progress
+from pqk.train.methods import METHODS
 from pqk.train.run import _training_data, train_compressed, train_float
 
 FRONT_END = FrontEndConfig(hop_ms=50, bands=12)
@@ -213,6 +214,21 @@ def test_an_interrupted_training_ends_as_if_nothing_had_been(
     epochs = []
     train_compressed(project, features, parts / "float", parts / "pqk", report=lambda p: epochs.append(p.epoch))
     assert min(epochs) == moment[0]  # finished epochs are not repeated
+    assert read_all(parts) == read_all(whole)
+
+
+@pytest.mark.parametrize("name", sorted(set(METHODS) - {"float", "pqk"}))
+def test_every_method_ends_alike_when_it_is_interrupted(
+    project: Project, features: Features, tmp_path: Path, name: str
+) -> None:
+    sparsity = 0.8 if METHODS[name].prunes else 0.0
+    project = replace(project, compression=CompressionConfig(method=name, sparsity=sparsity))
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    train_float(project, features, tmp_path / "float", report=silent)
+    train_compressed(project, features, tmp_path / "float", whole, report=silent)
+    with pytest.raises(KeyboardInterrupt):
+        train_compressed(project, features, tmp_path / "float", parts, report=StopAt(2, 3))
+    train_compressed(project, features, tmp_path / "float", parts, report=silent)
     assert read_all(parts) == read_all(whole)
 
 

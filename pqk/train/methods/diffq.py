@@ -6,8 +6,9 @@ b = low + (high - low) * sigmoid(l), and the loss has the network's size added, 
 bytes). Written from the formula.
 
 Our reading: a group is an output channel of a convolution, or a whole classifier. Bits lie in 2..8 instead of the
-paper's 2..15, for the device's weights have 8. They start at `weight_bits`. Delivered are bits rounded to integers, and
-weights rounded to the symmetric grid of so many bits. Activations are quantised in training as in the other methods.
+paper's 2..15, for the device's weights have 8. They start at `weight_bits`, and `size_weight` says where they go.
+Delivered are bits rounded to integers, and weights rounded to the symmetric grid of so many bits. Activations are
+quantised in training as in the other methods.
 """
 
 from typing import Any
