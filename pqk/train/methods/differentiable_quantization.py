@@ -6,10 +6,10 @@ quantiles of its weights; a weight, scaled by its bucket's alpha, takes the near
 of alpha times the gradient over the weights that take it; the network as it was is the teacher.
 
 Our reading: a bucket is an output channel (the whole tensor for a fully connected layer), and alpha its largest
-magnitude, with a sign. Points end on the integers that a device holds: a layer's points are rounded to multiples of its largest
-divided by 127, so that each layer has no more than 2^b different integers of 8 bits. Training computes with the rounded
-points, and gradients pass straight through the rounding. A codebook is a set: points are sorted where they are used.
-Batch normalisation and biases go on training as before.
+magnitude, with a sign. Points end on the integers that a device holds: a layer's points are rounded to multiples of
+its largest divided by 127, so that each layer has no more than 2^b different integers of 8 bits. Training computes with
+the rounded points, and gradients pass straight through the rounding. A codebook is a set: points are sorted where they
+are used. Batch normalisation and biases go on training as before.
 """
 
 from collections.abc import Mapping
