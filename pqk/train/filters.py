@@ -17,8 +17,8 @@ class Filters(nn.Module):
 
     What is added up lies in one stream, so a channel goes from all convolutions of a stream at once; and a depthwise
     convolution's goes together with the one that it reads. Such streams are a group. With a channel go its filters and
-    all weights that read it. `compression.sparsity` is the share of all weights that has to go at least; every group
-    keeps a channel.
+    all weights that read it. `compression.sparsity` is the share of all weights that has to go at least, or
+    `compression.budget_nonzeros` how many may stay; every group keeps a channel.
 
     Raises ProjectError when so many weights cannot go.
     """
@@ -32,13 +32,14 @@ class Filters(nn.Module):
         for group, channels in self._sizes.items():
             self.register_buffer(f"kept_{group}", torch.ones(channels, dtype=torch.bool))
         self.weights = network.weight_count()
-        self._most = self.weights * (1 - compression.sparsity)
+        self._most = compression.budget_nonzeros or self.weights * (1 - compression.sparsity)
         fewest = self._count(dict.fromkeys(self._sizes, 1))
         if fewest > self._most:
+            key = compression.budget or "sparsity"
             raise ProjectError(
-                f"compression.sparsity = {compression.sparsity}: with one filter left in every layer, "
+                f"compression.{key} = {getattr(compression, key)}: with one filter left in every layer, "
                 f"{fewest} of {self.weights} weights are left",
-                "ask for less sparsity",
+                "ask for a larger budget" if compression.budget else "ask for less sparsity",
             )
 
     def kept(self, stream: str) -> Tensor:

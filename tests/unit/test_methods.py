@@ -11,17 +11,17 @@ from pqk_codegen import interpreter
 from support.methods import SOURCE, batch, gradient, make_method
 from support.seeds import fresh
 from support.trained import ir_of, random_inputs, random_method
-from torch import Tensor, nn
+from torch import Tensor
 
 from pqk.errors import ProjectError
 from pqk.project import CompressionConfig
 from pqk.train import methods
 from pqk.train.arithmetic import RealArithmetic
-from pqk.train.methods import METHODS, Method, Reference, find_method
+from pqk.train.methods import METHODS, Reference, find_method
+from pqk.train.methods.differentiable_quantization import DifferentiableQuantization
 from pqk.train.methods.float_ import Float
 from pqk.train.methods.pqk import Pqk
 from pqk.train.methods.quantize import Quantize
-from pqk.train.networks.layers import Classifier, Convolution
 
 SHARED = {"compressed", "method", "two_phases"}  # what methods share
 
@@ -83,16 +83,8 @@ def test_training_reaches_every_layer_that_is_delivered(name: str) -> None:
         loss.backward()  # type: ignore[no-untyped-call]
         assert logits.shape == (8, 4)
         for layer in method.delivered().layers():
-            own = values(method, layer)
-            assert own
-            assert all(gradient(parameter).count_nonzero() > 0 for parameter in own), layer.name
-
-
-def values(method: Method, layer: Convolution | Classifier) -> list[nn.Parameter]:
-    """The parameters that say what the layer's weights are: themselves, or what a method trains in their place."""
-    if layer.weight.requires_grad:
-        return [layer.weight]
-    return [parameter for name, parameter in method.named_parameters() if name.endswith(f".{layer.name}")]
+            trained = method.points[layer.name] if isinstance(method, DifferentiableQuantization) else layer.weight
+            assert gradient(trained).count_nonzero() > 0, layer.name
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -106,9 +98,8 @@ def test_state_and_groups_are_complete(name: str) -> None:
     assert {id(p) for p in grouped} == {id(p) for p in method.parameters() if p.requires_grad}
     assert len({id(p) for p in grouped}) == len(grouped)
     decayed = [p for group in method.parameter_groups() if group["weight_decay"] for p in group["params"]]
-    assert {id(layer.weight) for layer in method.network.layers() if layer.weight.requires_grad} <= {
-        id(p) for p in decayed
-    }
+    trained = {id(layer.weight) for layer in method.network.layers() if layer.weight.requires_grad}
+    assert trained <= {id(p) for p in decayed}
     assert not any(id(layer.norm.weight) in {id(p) for p in decayed} for layer in method.network.convolutions())
 
 

@@ -16,7 +16,7 @@ from pqk.project import CompressionConfig
 from pqk.train.distillation import soft_and_hard
 from pqk.train.filters import Filters, folded_norm
 from pqk.train.loop import make_optimizer
-from pqk.train.methods import Reference
+from pqk.train.methods import Reference, find_method
 from pqk.train.methods.prune_quantize_distil import PruneQuantizeDistil
 from pqk.train.networks import NETWORKS, make
 from pqk.train.networks.layers import Network
@@ -204,3 +204,20 @@ def test_more_than_one_filter_a_layer_leaves_is_refused() -> None:
     with pytest.raises(ProjectError, match=r"sparsity = 0.99: with one filter left in every layer, \d+ of") as error:
         PruneQuantizeDistil(make("res8-tiny", CLASSES), SOURCE, compression, TRAINING)
     assert "less sparsity" in error.value.hint
+
+
+def test_a_budget_of_nonzeros_says_how_many_weights_stay() -> None:
+    network = with_random_norms(make("res8-tiny", CLASSES))
+    filters = Filters(network, CompressionConfig(budget_nonzeros=1000))
+    filters.prune()
+    assert 700 < network.weight_count() - gone(network, filters) <= 1000
+    with pytest.raises(ProjectError, match=r"budget_nonzeros = 20: with one filter left") as error:
+        Filters(network, CompressionConfig(budget_nonzeros=20))
+    assert "larger budget" in error.value.hint
+
+
+@pytest.mark.parametrize("budget", ["budget_bytes", "budget_instructions"])
+def test_budgets_of_the_device_are_refused(budget: str) -> None:
+    settings: dict[str, Any] = {budget: 100_000}
+    with pytest.raises(ProjectError, match=f"compression.{budget}: .* fewer channels"):
+        find_method(CompressionConfig(method="prune-quantize-distil", **settings))

@@ -26,6 +26,7 @@ from pqk.project import (
 from pqk.train import checkpoint
 from pqk.train.loop import Progress
 from pqk.train.methods import METHODS
+from pqk.train.networks import make
 from pqk.train.run import _training_data, train_compressed, train_float
 
 FRONT_END = FrontEndConfig(hop_ms=50, bands=12)
@@ -146,6 +147,18 @@ def test_the_record_and_the_network(project: Project, features: Features, tmp_pa
     assert record["labels_fake_quant_testing"] == predictions.tolist()
     assert record["accuracy"]["fake_quant"]["testing"] == (predictions == labels).mean()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["float", "pqk"]  # no checkpoint stays behind
+
+
+def test_a_network_without_its_pruned_filters_is_delivered(
+    project: Project, features: Features, tmp_path: Path
+) -> None:
+    project = replace(project, compression=CompressionConfig(method="prune-quantize-distil", sparsity=0.5))
+    out = train_both(project, features, tmp_path)
+    record = json.loads((out / "training.json").read_text())
+    network = store.load(out / "network")
+    assert network.weights <= 0.5 * make(project.network.arch, len(CLASSES)).weight_count()
+    predictions = interpreter.logits(network, features.subset("testing")[0]).argmax(axis=1)
+    assert record["labels_fake_quant_testing"] == predictions.tolist()
 
 
 def with_unknown(features: Features, unseen: int = 0) -> Features:

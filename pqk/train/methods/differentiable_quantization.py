@@ -6,10 +6,10 @@ quantiles of its weights; a weight, scaled by its bucket's alpha, takes the near
 of alpha times the gradient over the weights that take it; the network as it was is the teacher.
 
 Our reading: a bucket is an output channel (the whole tensor for a fully connected layer), and alpha its largest
-magnitude, with a sign. Points end on the integers that a device holds: a layer's points are rounded to multiples of
-its largest divided by 127, so that each layer has no more than 2^b different integers of 8 bits. Training computes with
-the rounded points, and gradients pass straight through the rounding. A codebook is a set: points are sorted where they
-are used. Batch normalisation and biases go on training as before.
+magnitude, with a sign. Points end on the integers that a device holds: a layer's points are rounded to multiples of its
+largest divided by 127, so that each layer has no more than 2^b different integers of 8 bits. Training computes with the
+rounded points, and gradients pass straight through the rounding. A codebook is a set: points are sorted where they are
+used. Batch normalisation and biases go on training as before.
 """
 
 from collections.abc import Mapping
@@ -29,8 +29,12 @@ from pqk.train.quantization import NetworkQuantizer
 from pqk.train.quantize import SMALLEST_STEP, QuantizedWeight, largest_integer, straight_through
 
 GRID_BITS = 8
-POINTS_RATE = 1e-3
-"""Of the learning rate. A point's gradient is a sum over thousands of weights, and a point moves them all together."""
+POINTS_RATE = 3e-3
+"""Of the learning rate. A point moves thousands of weights at once, and its gradient is the sum of theirs.
+
+The paper's rate of 1e-5 is for an optimiser and networks of its own. Here, after two short epochs with 16 points, the
+loss was 0.275 with fixed points, 0.278 with 1e-4, 0.275 with 1e-3, 0.258 with 3e-3, 0.261 with 1e-2, 0.305 with 1e-1.
+"""
 
 
 class DifferentiableQuantization(Method):

@@ -49,11 +49,6 @@ class Method(nn.Module, ABC):
                 f"compression.sparsity = {compression.sparsity}: method {cls.name!r} prunes no weights",
                 "write sparsity = 0.0, or choose another method",
             )
-        if not cls.prunes and compression.budget:
-            raise ProjectError(
-                f"compression.{compression.budget}: method {cls.name!r} prunes no weights",
-                f"leave out {compression.budget}, or choose another method",
-            )
 
     @property
     def epochs(self) -> int:

@@ -14,6 +14,7 @@ from pqk_codegen.ir import Network as IrNetwork
 from pqk_codegen.prune_channels import without_dead_channels
 from torch import Tensor
 
+from pqk.errors import ProjectError
 from pqk.project import CompressionConfig, TrainingConfig
 from pqk.train.arithmetic import RealArithmetic
 from pqk.train.distillation import FixedTeacher, soft_and_hard
@@ -26,7 +27,8 @@ from pqk.train.quantize import QuantizedWeight, straight_through
 
 
 class PruneQuantizeDistil(Method):
-    """See the module. `sparsity`: the share of all weights that goes with the filters, at least.
+    """See the module. `sparsity`: the share of all weights that goes with the filters, at least; `budget_nonzeros`: how
+    many weights may stay.
 
     The network keeps its shape in training. Of a channel that is gone, weights and normalisation are 0, and so is its
     gradient; `finish` takes it out of what is delivered.
@@ -40,6 +42,17 @@ class PruneQuantizeDistil(Method):
         super().__init__(network, source, compression, training)
         self.filters = Filters(network, compression)
         self.quantizer = NetworkQuantizer(network, source, compression)
+
+    @classmethod
+    def check(cls, compression: CompressionConfig) -> None:
+        """Beside what all methods check: costs are known for layers of the whole network's channels alone."""
+        super().check(compression)
+        if compression.budget not in (None, "budget_nonzeros"):
+            raise ProjectError(
+                f"compression.{compression.budget}: what weights cost is not known for a network of fewer channels, "
+                f"which method {cls.name!r} makes",
+                "write budget_nonzeros or sparsity instead, or choose another method",
+            )
 
     def take_reference(self, state: Mapping[str, Tensor]) -> None:
         """Start as the reference without its least important filters; the whole reference is the teacher."""
