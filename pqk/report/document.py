@@ -1,7 +1,7 @@
 """The report as data: what earlier stages measured, put together and checked against each other."""
 
 import statistics
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,6 +12,8 @@ from pqk.report.records import Record
 
 SCHEMA = 1
 EMULATED_UNIT = "emulated instructions"
+REFERENCE = "float"
+"""The uncompressed network's training in the history, and the method that adds no training to it."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ def assemble(
         "kernels": kernels.summary(layers),
         "confusion": matrix,
         "per_class": _per_class(project.classes, matrix),
-        "history": _history(trained.table("history")),
+        "history": _history(trained),
         "training": _training(trained),
     }
     heard = streaming.section(stream or {}, built.text("id"))
@@ -231,19 +233,22 @@ def _per_class(classes: tuple[str, ...], matrix: list[list[int]]) -> list[dict[s
     ]
 
 
-def _history(history: Record) -> dict[str, list[dict[str, Any]]]:
-    uncompressed = [_epoch(entry) for entry in history.tables("float")]
-    compressed = [_epoch(entry) | _compression(entry) for entry in history.tables("pqk")]
-    if not uncompressed or not compressed:
+def _history(trained: Record) -> dict[str, list[dict[str, Any]]]:
+    """By training; what a method says about its epochs must be there in all of them."""
+    epochs = {}
+    for name, entries in _trainings(trained).items():
+        facts = [key for key in _FACTS if any(key in entry.values for entry in entries)]
+        epochs[name] = [_epoch(entry) | {key: _FACTS[key](entry) for key in facts} for entry in entries]
+    return epochs
+
+
+def _trainings(trained: Record) -> dict[str, list[Record]]:
+    """The epochs of the float network and, where the method trains at all, those of the method."""
+    history, method = trained.table("history"), trained.text("method")
+    trainings = {name: history.tables(name) for name in dict.fromkeys((REFERENCE, method))}
+    if not all(trainings.values()):
         raise history.fail("it has no epochs")
-    return {"float": uncompressed, "pqk": compressed}
-
-
-def _compression(entry: Record) -> dict[str, Any]:
-    phase = entry.whole("phase")
-    if phase not in (1, 2):
-        raise entry.fail(f"phase {phase} is neither 1 nor 2")
-    return {"phase": phase, "sparsity": entry.share("sparsity")}
+    return trainings
 
 
 def _epoch(entry: Record) -> dict[str, Any]:
@@ -251,8 +256,23 @@ def _epoch(entry: Record) -> dict[str, Any]:
     return {"epoch": entry.whole("epoch"), "loss": entry.number("loss"), **shares, "seconds": entry.number("seconds")}
 
 
+def _phase(entry: Record) -> int:
+    phase = entry.whole("phase")
+    if phase not in (1, 2):
+        raise entry.fail(f"phase {phase} is neither 1 nor 2")
+    return phase
+
+
+_FACTS: dict[str, Callable[[Record], float]] = {
+    "phase": _phase,
+    "sparsity": lambda entry: entry.share("sparsity"),
+    "mean_bits": lambda entry: entry.number("mean_bits"),
+}
+"""What only some methods say about an epoch."""
+
+
 def _training(trained: Record) -> dict[str, Any]:
-    history = trained.table("history")
-    seconds = {key: sum(entry.number("seconds") for entry in history.tables(key)) for key in ("float", "pqk")}
-    epochs = {key: len(history.tables(key)) for key in ("float", "pqk")}
+    trainings = _trainings(trained)
+    seconds = {name: sum(entry.number("seconds") for entry in entries) for name, entries in trainings.items()}
+    epochs = {name: len(entries) for name, entries in trainings.items()}
     return {"method": trained.text("method"), "seed": trained.whole("seed"), "epochs": epochs, "seconds": seconds}

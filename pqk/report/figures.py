@@ -1,12 +1,13 @@
 """The pictures of the report, one function each. Colours are given here; the page's legends use the same."""
 
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from pqk.report.svg import draw
-from pqk.report.text import THIN, percent, shortened, visible, width_in_ems
+from pqk.report.text import THIN, method_name, percent, shortened, visible, width_in_ems
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,6 +20,8 @@ PALE_BLUE, PALE_ORANGE = "#e3edf6", "#fbeadd"
 CELL, GAP = 28, 2
 LABEL_EMS = 11.0
 UPPER = 232.0
+LINE = 15
+"""Characters in a line of a curve's name: the longer ones are of two words or three."""
 WRONG_FULL = 0.25
 """Share of a row at which a wrong answer gets the full colour: errors are rarer than right answers."""
 
@@ -72,25 +75,73 @@ def _recall(axes: "Axes", x: float, y: float, row: Sequence[int], index: int) ->
     axes.text(x, y, text, ha="left", va="center", color=MUTED)
 
 
+@dataclass(frozen=True)
+class _Curve:
+    """A training: what it is called, its epochs, its colour."""
+
+    name: str
+    epochs: list[dict[str, Any]]
+    colour: str
+
+    @property
+    def label(self) -> list[str]:
+        """Lines for the curve's right end: the name, broken at hyphens, and the last accuracy."""
+        return [*textwrap.wrap(self.name, LINE), percent(self.epochs[-1]["validation_accuracy"])]
+
+
+@dataclass(frozen=True)
+class _Panel:
+    """A value of the epochs that has a plot of its own: from 0 to the last of its `ticks`, which are {value: text}."""
+
+    key: str
+    heading: str
+    ticks: dict[float, str]
+    show: Callable[[float], str]
+
+
+PANELS = (
+    _Panel(
+        "sparsity",
+        "share of weights pruned away",
+        {0.0: f"0{THIN}%", 0.5: f"50{THIN}%", 1.0: f"100{THIN}%"},
+        percent,
+    ),
+    _Panel("mean_bits", "mean bits of a weight", {0.0: "0", 4.0: "4", 8.0: "8"}, lambda bits: f"{bits:.1f}"),
+)
+
+
 def training(history: dict[str, list[dict[str, Any]]], *, wide: bool) -> str:
-    """Accuracy over the epochs, float against PQK with its phases, and below it the sparsity."""
-    width, height = (820.0, 420.0) if wide else (350.0, 420.0)
+    """Accuracy over the epochs, float against the method, with its phases; below it what it prunes, or its bits.
+
+    A method that has no phases, prunes nothing or trains nothing goes without.
+    """
+    curves = [
+        _Curve(method_name(name), epochs, ORANGE if name == "float" else BLUE) for name, epochs in history.items()
+    ]
+    last = curves[-1].epochs
+    panel = next((panel for panel in PANELS if any(entry.get(panel.key) for entry in last)), None)
+    width, height = (820.0 if wide else 350.0), (420.0 if panel else 318.0)
     left, right, small = (50.0, 78.0, 12.0) if wide else (42.0, 64.0, 10.5)
+    right = max(right, 11 + (small + 1) * max(width_in_ems(line) for curve in curves for line in curve.label))
     inner = width - left - right
 
     def paint(figure: "Figure") -> None:
-        upper, lower = corner_axes(figure, left, 30, inner, UPPER), corner_axes(figure, left, 302, inner, 62)
-        lower.sharex(upper)
-        ends = [_curve(upper, history["float"], ORANGE), _curve(upper, history["pqk"], BLUE)]
-        _percent_axis(upper, [*ends[0], *ends[1]])
-        _end_labels(upper, [("float", history["float"], ORANGE), ("PQK", history["pqk"], BLUE)], small + 1)
-        _phases(upper, lower, history["pqk"], wide, small)
-        _sparsity(lower, history["pqk"], small + 1)
-        for axes, heading in ((upper, "accuracy"), (lower, "share of weights that are zero")):
+        upper = corner_axes(figure, left, 30, inner, UPPER)
+        plots = [(upper, "accuracy")]
+        if panel:
+            lower = corner_axes(figure, left, 302, inner, 62)
+            lower.sharex(upper)
+            upper.tick_params(labelbottom=False)
+            plots.append((lower, panel.heading))
+            _panel(lower, panel, last, small + 1)
+        _percent_axis(upper, [value for curve in curves for value in _curve(upper, curve)])
+        _end_labels(upper, curves, small + 1)
+        _epoch_axis(plots[-1][0], max(len(curve.epochs) for curve in curves), small)
+        if "phase" in last[0]:
+            _phases([axes for axes, _ in plots], last, wide, small)
+        for axes, heading in plots:
             quiet(axes, small)
             axes.text(0, 1, heading, transform=axes.transAxes + _shift(-left, 9), color=INK, size=small)
-        upper.tick_params(labelbottom=False)
-        lower.set_xlabel("epoch", color=MUTED, size=small)
 
     return draw(
         paint,
@@ -104,20 +155,28 @@ def training(history: dict[str, list[dict[str, Any]]], *, wide: bool) -> str:
 
 def _training_text(history: dict[str, list[dict[str, Any]]]) -> str:
     parts = [
-        f"{name} ends at {percent(history[key][-1]['validation_accuracy'])} of validation clips right "
-        f"after {len(history[key])} epochs"
-        for key, name in (("float", "The float network"), ("pqk", "PQK"))
+        f"{'The float network' if name == 'float' else method_name(name)} ends at "
+        f"{percent(epochs[-1]['validation_accuracy'])} of validation clips right after {len(epochs)} epochs"
+        for name, epochs in history.items()
     ]
     return "; ".join(parts) + "."
 
 
-def _curve(axes: "Axes", epochs: list[dict[str, Any]], colour: str) -> list[float]:
+def _epoch_axis(axes: "Axes", epochs: int, size: float) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    axes.set_xlim(1 if epochs > 1 else 0, max(2, epochs))
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=8, steps=[1, 2, 5, 10], integer=True))
+    axes.set_xlabel("epoch", color=MUTED, size=size)
+
+
+def _curve(axes: "Axes", curve: _Curve) -> list[float]:
     """Draw validation (thick) and training accuracy (thin); return all values."""
-    x = range(1, len(epochs) + 1)
+    x = range(1, len(curve.epochs) + 1)
     values = []
     for key, thickness, opacity in (("train_accuracy", 1.0, 0.45), ("validation_accuracy", 2.0, 1.0)):
-        y = [100 * entry[key] for entry in epochs]
-        axes.plot(x, y, color=colour, linewidth=thickness, alpha=opacity, solid_capstyle="round")
+        y = [100 * entry[key] for entry in curve.epochs]
+        axes.plot(x, y, color=curve.colour, linewidth=thickness, alpha=opacity, solid_capstyle="round")
         values += y
     return values
 
@@ -130,38 +189,44 @@ def _percent_axis(axes: "Axes", values: list[float]) -> None:
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0f}{THIN}%")
 
 
-def _end_labels(axes: "Axes", curves: list[tuple[str, list[dict[str, Any]], str]], size: float) -> None:
+def _end_labels(axes: "Axes", curves: Sequence[_Curve], size: float) -> None:
     """Name and last value at each curve's right end, kept apart where the ends lie close together."""
-    ends = [(100 * epochs[-1]["validation_accuracy"], len(epochs), name, colour) for name, epochs, colour in curves]
+    values = [100 * curve.epochs[-1]["validation_accuracy"] for curve in curves]
     low, high = axes.get_ylim()
-    apart = 2.7 * size * (high - low) / UPPER  # two lines of text
-    heights = [value for value, *_ in ends]
-    if abs(heights[0] - heights[1]) < apart:
-        middle, up = sum(heights) / 2, 1 if heights[0] >= heights[1] else -1
-        heights = [middle + up * apart / 2, middle - up * apart / 2]
-    for (value, epoch, name, colour), y in zip(ends, heights, strict=True):
-        axes.plot([epoch], [value], "o", color=colour, markersize=4.5, clip_on=False)
+    line = 1.35 * size * (high - low) / UPPER
+    heights = _spread_out(values, line * sum(len(curve.label) for curve in curves) / 2, high)
+    for curve, value, y in zip(curves, values, heights, strict=True):
+        axes.plot([len(curve.epochs)], [value], "o", color=curve.colour, markersize=4.5, clip_on=False)
         axes.annotate(
-            f"{name}\n{percent(value / 100)}",
+            "\n".join(curve.label),
             (1, y),
             xycoords=("axes fraction", "data"),
             xytext=(9, 0),
             textcoords="offset points",
             va="center",
-            color=colour,
+            color=curve.colour,
             annotation_clip=False,
             linespacing=1.15,
             size=size,
         )
 
 
-def _phases(upper: "Axes", lower: "Axes", epochs: list[dict[str, Any]], wide: bool, size: float) -> None:
-    phases = [entry["phase"] for entry in epochs]
-    upper.set_xlim(1 if len(epochs) > 1 else 0, max(2, len(epochs)))
-    names = {1: "phase 1: prune and quantise", 2: "phase 2: distil"} if wide else {1: "phase 1", 2: "phase 2"}
+def _spread_out(heights: list[float], apart: float, high: float) -> list[float]:
+    """Two heights at least `apart` from each other, none above `high`; a single one as it is."""
+    if len(heights) == 2 and abs(heights[0] - heights[1]) < apart:
+        middle, up = sum(heights) / 2, 1 if heights[0] >= heights[1] else -1
+        heights = [middle + up * apart / 2, middle - up * apart / 2]
+    over = max(0.0, max(heights) - high)
+    return [height - over for height in heights]
+
+
+def _phases(plots: Sequence["Axes"], epochs: list[dict[str, Any]], wide: bool, size: float) -> None:
+    phases, upper = [entry["phase"] for entry in epochs], plots[0]
+    first = "prune and quantise" if epochs[-1].get("sparsity") else "quantise"
+    names = {1: f"phase 1: {first}", 2: "phase 2: distil"} if wide else {1: "phase 1", 2: "phase 2"}
     boundary = phases.index(phases[-1]) + 0.5
     if phases[-1] != phases[0]:
-        for axes in (upper, lower):
+        for axes in plots:
             axes.axvline(boundary, color=MUTED, linewidth=0.8, dashes=(3, 3))
         _at_foot(upper, names[phases[-1]], boundary, "left", size)
     # At the boundary, not at the start, where the curves come up from below.
@@ -183,18 +248,14 @@ def _at_foot(axes: "Axes", words: str, x: float, side: str, size: float) -> None
     )
 
 
-def _sparsity(axes: "Axes", epochs: list[dict[str, Any]], size: float) -> None:
-    from matplotlib.ticker import MaxNLocator
-
-    x, y = range(1, len(epochs) + 1), [100 * entry["sparsity"] for entry in epochs]
+def _panel(axes: "Axes", panel: _Panel, epochs: list[dict[str, Any]], size: float) -> None:
+    x, y = range(1, len(epochs) + 1), [entry[panel.key] for entry in epochs]
     axes.fill_between(x, y, color=BLUE, alpha=0.16, linewidth=0)
     axes.plot(x, y, color=BLUE, linewidth=1.4)
-    axes.set_ylim(0, 100)
-    axes.set_yticks([0, 50, 100])
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0f}{THIN}%")
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=8, steps=[1, 2, 5, 10], integer=True))
+    axes.set_ylim(0, max(panel.ticks))
+    axes.set_yticks(list(panel.ticks), list(panel.ticks.values()))
     axes.annotate(
-        percent(epochs[-1]["sparsity"]),
+        panel.show(y[-1]),
         (1, y[-1]),
         xycoords=("axes fraction", "data"),
         xytext=(9, 0),

@@ -19,13 +19,15 @@ def _accuracies(report: dict[str, Any]) -> list[tuple[str, str, str]]:
     split, in_split = report["data"]["split"], report["data"]["clips"]
     clips = report["parity"]["clips"]
     sent = f"all {clips:,} usable clips" if clips == in_split else f"{clips:,} of the {in_split:,} usable clips"
+    uncompressed = "The same network trained for as many epochs without compression"
+    if report["training"]["method"] == "float":
+        uncompressed = "The network before it was quantised"
     place = "emulated by QEMU" if report["board"]["emulated"] else "a physical board"
     return [
         (
             "Accuracy, float",
             "accuracy.float",
-            "The same network trained for as many epochs without compression, run by PyTorch on the computer, over "
-            f"all {in_split:,} usable clips of the {split} split.",
+            f"{uncompressed}, run by PyTorch on the computer, over all {in_split:,} usable clips of the {split} split.",
         ),
         (
             "Accuracy, fake-quantised",

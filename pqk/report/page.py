@@ -90,7 +90,7 @@ def _lead(report: dict[str, Any]) -> str:
         f"{text.short_count(cost['per_inference']['median'])} {cost['kind']} per inference{compared}, "
         f"{text.size(memory['flash']['total'])} of flash, {text.size(memory['ram']['total'])} of RAM. "
         f"{model['arch'].replace('-', NO_BREAK_HYPHEN)} with {text.percent(model['sparsity'])} of its "
-        f"{text.count(model['weights'])} weights zero and the rest in {model['weight_bits']} bits each."
+        f"{text.count(model['weights'])} weights zero and the rest in at most {model['weight_bits']} bits each."
     )
 
 
@@ -106,10 +106,19 @@ def _gain(report: dict[str, Any]) -> str:
 
 
 def _epochs(report: dict[str, Any]) -> str:
+    """How long the trainings took, and why there is only one where the method is post-training quantisation."""
     training = report["training"]
-    uncompressed, compressed = training["epochs"]["float"], training["epochs"]["pqk"]
+    epochs, method = training["epochs"], training["method"]
+    times = " and ".join(text.duration(seconds) for seconds in training["seconds"].values())
+    host = "on the computer that trained"
+    if method == "float":
+        return (
+            f"Float: {text.count(epochs[method])} epochs, {times} {host}. The device's network has no curve: it is "
+            "this one, quantised after its training."
+        )
+    uncompressed, compressed = epochs["float"], epochs[method]
     both = f"both got {compressed} epochs" if uncompressed == compressed else f"{uncompressed} and {compressed} epochs"
-    return f"{both}, {text.duration(training['seconds']['float'])} and {text.duration(training['seconds']['pqk'])}"
+    return f"Float and {text.method_name(method)}: {both}, {times} {host}."
 
 
 def _scale(report: dict[str, Any]) -> float:

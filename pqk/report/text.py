@@ -69,6 +69,11 @@ def threshold(value: int) -> str:
     return f"{share:.{digits}f}"
 
 
+def method_name(method: str) -> str:
+    """A method of compression in prose: PQK as its paper writes it, the others as in `pqk.toml`."""
+    return "PQK" if method == "pqk" else method
+
+
 def visible(label: str) -> str:
     """`label` with line breaks, control and direction characters written as escapes, so they cannot act."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in label)

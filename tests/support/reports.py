@@ -18,6 +18,14 @@ BOARD = BoardFacts(
     modelled=True,
 )
 WORDS = ("down", "go", "left", "no", "right", "stop", "up", "yes")
+FACTS: dict[str, tuple[str, ...]] = {
+    "pqk": ("phase", "sparsity"),
+    "prune-quantize-distil": ("sparsity",),
+    "diffq": ("mean_bits",),
+    "differentiable-quantization": (),
+    "float": (),
+}
+"""What epochs say beside loss and accuracies: every shape that a history has. "float" has no epochs of its own."""
 CONV = 3249
 LANES_PER_MAC = 1
 PLAIN_PER_MAC = 9
@@ -37,15 +45,15 @@ def project(words: tuple[str, ...] = WORDS, root: Path = Path("/nowhere/demo")) 
     return Project(root=root, name="demo", words=words)
 
 
-def records(seed: int, words: tuple[str, ...] = WORDS, clips: int = 913) -> dict[str, Any]:
-    """Keyword arguments of `assemble`: project, board and the four records."""
+def records(seed: int, words: tuple[str, ...] = WORDS, clips: int = 913, method: str = "pqk") -> dict[str, Any]:
+    """Keyword arguments of `assemble`: project, board and the four records; `method` is one of FACTS."""
     chance = random.Random(seed)
     made = project(words)
     evaluation = _evaluation(chance, len(made.classes), clips)
     return {
         "project": made,
         "board": BOARD,
-        "training": _training(chance, evaluation),
+        "training": _training(chance, evaluation, method),
         "build": _build(chance),
         "evaluation": evaluation,
         "data": _data(clips),
@@ -85,28 +93,38 @@ def _answer(chance: random.Random, label: int, classes: int) -> int:
     return chance.randrange(classes)
 
 
-def _training(chance: random.Random, evaluation: dict[str, Any]) -> dict[str, Any]:
+def _training(chance: random.Random, evaluation: dict[str, Any], method: str) -> dict[str, Any]:
     labels, answers = evaluation["labels"], evaluation["reference_predictions"]
     right = sum(a == b for a, b in zip(labels, answers, strict=True)) / len(labels)
     return {
         "schema": 1,
         "arch": "res8-narrow",
-        "method": "pqk",
+        "method": method,
         "seed": 0,
         "parameters": 19865,
         "accuracy": {
             "float": {"validation": 0.951, "testing": 0.947},
             "fake_quant": {"validation": right + 0.004, "testing": right},
         },
-        "history": {
-            "float": [_epoch(chance, epoch, 0.955) for epoch in range(30)],
-            "pqk": [
-                _epoch(chance, epoch, 0.92 if epoch < 20 else 0.93)
-                | {"phase": 1 if epoch < 20 else 2, "sparsity": 0.9 * (1 - max(0, 1 - (epoch + 1) / 12) ** 3)}
-                for epoch in range(30)
-            ],
-        },
+        "history": {"float": [_epoch(chance, epoch, 0.955) for epoch in range(30)]}
+        | ({} if method == "float" else {method: _compressed(chance, method)}),
         "labels_fake_quant_testing": list(answers),
+    }
+
+
+def _compressed(chance: random.Random, method: str) -> list[dict[str, Any]]:
+    return [
+        _epoch(chance, epoch, 0.92 if epoch < 20 else 0.93)
+        | {key: value for key, value in _all_facts(epoch).items() if key in FACTS[method]}
+        for epoch in range(30)
+    ]
+
+
+def _all_facts(epoch: int) -> dict[str, float]:
+    return {
+        "phase": 1 if epoch < 20 else 2,
+        "sparsity": 0.9 * (1 - max(0, 1 - (epoch + 1) / 12) ** 3),
+        "mean_bits": 3.5 + 2 * 0.9**epoch,
     }
 
 

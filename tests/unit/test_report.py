@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.reports import BOARD, records
+from support.reports import BOARD, FACTS, records
 from support.seeds import fresh
 
 from pqk.errors import PqkError
@@ -217,6 +217,58 @@ def test_a_missing_record_names_the_command(inputs: dict[str, Any], record: str,
         assemble(**inputs | {record: {}})
     assert record in caught.value.message
     assert caught.value.hint == f"first run: pqk-mcu {command}"
+
+
+@pytest.mark.parametrize("method", FACTS)
+def test_trainings_are_named_after_the_method(method: str) -> None:
+    inputs = records(int(fresh("records").integers(2**32)), method=method)
+    report, recorded = assemble(**inputs), inputs["training"]["history"]
+    names = ["float"] if method == "float" else ["float", method]
+    assert report["training"]["method"] == method
+    assert report["training"]["epochs"] == dict.fromkeys(names, 30)
+    assert list(report["history"]) == list(report["training"]["seconds"]) == names
+    for name in names:
+        assert report["history"][name] == recorded[name], "nothing is left out, nothing is made up"
+        assert report["training"]["seconds"][name] == sum(entry["seconds"] for entry in recorded[name])
+
+
+def test_float_is_said_to_be_as_well_trained_only_where_the_method_trains_at_all() -> None:
+    def how(method: str) -> str:
+        entries = assemble(**records(3, method=method))["measured"]
+        return next(entry["how"] for entry in entries if entry["key"] == "accuracy.float")
+
+    assert "trained for as many epochs" in how("diffq")
+    assert "trained for as many epochs" not in how("float")
+    assert "before it was quantised" in how("float")
+
+
+@pytest.mark.parametrize(
+    ("method", "epoch", "key", "wrong", "culprit"),
+    [
+        ("pqk", 4, "phase", 3, "phase 3"),
+        ("pqk", 4, "phase", None, "'phase' is None"),
+        ("prune-quantize-distil", 4, "sparsity", 1.5, "'sparsity' is 1.5"),
+        ("diffq", 4, "mean_bits", "many", "'mean_bits' is 'many'"),
+        ("diffq", 4, "mean_bits", None, "'mean_bits' is None"),
+    ],
+)
+def test_wrong_facts_of_an_epoch_are_refused(method: str, epoch: int, key: str, wrong: object, culprit: str) -> None:
+    inputs = records(3, method=method)
+    inputs["training"]["history"][method][epoch][key] = wrong
+    with pytest.raises(PqkError, match=culprit) as caught:
+        assemble(**inputs)
+    assert f"{method}[{epoch}]" in caught.value.message
+
+
+@pytest.mark.parametrize("method", [method for method in FACTS if method != "float"])
+def test_a_history_without_the_method_s_training_is_refused(method: str) -> None:
+    inputs = records(3, method=method)
+    inputs["training"]["history"][method] = []
+    with pytest.raises(PqkError, match="no epochs"):
+        assemble(**inputs)
+    del inputs["training"]["history"][method]
+    with pytest.raises(PqkError, match=f"'{method}' is missing"):
+        assemble(**inputs)
 
 
 REQUIRED = [

@@ -12,7 +12,7 @@ from typing import Any
 import matplotlib
 import pytest
 import support
-from support.reports import records
+from support.reports import FACTS, records
 
 from pqk.report import assemble
 from pqk.report.figures import visible_widths
@@ -231,6 +231,71 @@ def test_bars_keep_small_parts_visible_and_add_up(sizes: list[int]) -> None:
 def test_report_does_not_import_matplotlib_before_it_draws() -> None:
     program = "import sys, pqk.report; assert not {'matplotlib', 'numpy', 'jinja2'} & set(sys.modules), 'heavy'"
     subprocess.run([sys.executable, "-c", program], cwd=Path(__file__).parents[2], check=True)
+
+
+def training_picture(method: str = "pqk", **last: float) -> str:
+    """The wide picture of the training; `last` replaces values in the last epoch of each curve."""
+    inputs = records(3, method=method)
+    for epochs in inputs["training"]["history"].values():
+        epochs[-1] |= last
+    source = render(assemble(**inputs))
+    return source[source.index('aria-labelledby="training-wide-title') :].split("</svg>")[0]
+
+
+def words_of(picture: str) -> list[str]:
+    """All texts that are drawn, in their order."""
+    return re.findall(r"<text[^>]*>([^<]*)</text>", picture)
+
+
+def test_curves_are_named_after_the_method_and_have_what_it_records() -> None:
+    drawn = {method: words_of(training_picture(method)) for method in FACTS}
+    phased = {method for method, words in drawn.items() if any(word.startswith("phase ") for word in words)}
+    assert phased == {"pqk"}
+    assert {method for method in drawn if "share of weights pruned away" in drawn[method]} == {
+        "pqk",
+        "prune-quantize-distil",
+    }
+    assert {method for method in drawn if "mean bits of a weight" in drawn[method]} == {"diffq"}
+    names = {
+        "pqk": ["PQK"],
+        "prune-quantize-distil": ["prune-quantize-", "distil"],
+        "diffq": ["diffq"],
+        "differentiable-quantization": ["differentiable-", "quantization"],
+        "float": [],
+    }
+    for method, words in drawn.items():
+        assert {"accuracy", "epoch", "float"} <= set(words)
+        known = {part for parts in names.values() for part in parts}
+        assert [word for word in words if word in known] == names[method]
+
+
+@pytest.mark.parametrize("method", FACTS)
+def test_the_page_says_what_was_trained(method: str) -> None:
+    report = assemble(**records(3, method=method))
+    text = Page(render(report)).text
+    known = {"pqk": "Float and PQK: both got 30 epochs", "float": "Float: 30 epochs"}
+    assert known.get(method, f"Float and {method}: both got 30 epochs") in text
+    assert ("has no curve: it is this one, quantised after its training." in text) == (method == "float")
+    assert ("PQK" in text) == (method == "pqk")
+
+
+def test_a_method_that_was_to_prune_nothing_has_no_picture_of_it() -> None:
+    inputs = records(3)
+    for entry in inputs["training"]["history"]["pqk"]:
+        entry["sparsity"] = 0.0
+    source = render(assemble(**inputs))
+    assert "pruned away" not in source
+    assert "phase 1: quantise" in source
+
+
+@pytest.mark.parametrize("method", ["pqk", "prune-quantize-distil"])
+def test_names_of_curves_that_end_together_keep_apart_and_within_the_picture(method: str) -> None:
+    picture = training_picture(method, validation_accuracy=1.0)
+    ends = [float(y) for y in re.findall(r'translate\([\d.]+ ([-\d.]+)\)">100\u202f%<', picture)]
+    upper = [y for y in ends if y < 262]
+    first = [float(y) for y in re.findall(r'translate\([\d.]+ ([-\d.]+)\)">float<', picture)]
+    assert min(first) > 11, "the first line's top is in the picture"
+    assert max(upper) - min(upper) > 30, "two lines or three of 13 pixels"
 
 
 def test_few_epochs_and_one_phase_can_be_drawn() -> None:
