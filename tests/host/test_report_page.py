@@ -132,6 +132,14 @@ def test_hostile_and_long_labels_fit_too(tmp_path: Path) -> None:
     assert [result["found"] for result in results] == [[]] * len(WIDTHS)
 
 
+@pytest.mark.parametrize("method", ["prune-quantize-distil", "diffq", "differentiable-quantization", "float"])
+def test_the_training_of_every_method_fits(tmp_path: Path, method: str) -> None:
+    _sample(tmp_path, method=method)
+    results, console = _look(tmp_path)
+    assert console == []
+    assert [result["found"] for result in results] == [[]] * len(WIDTHS)
+
+
 @pytest.mark.parametrize("classes", [2, 36])
 def test_few_and_many_classes_fit(tmp_path: Path, classes: int) -> None:
     _sample(tmp_path, words=tuple(f"word{index}" for index in range(classes)), clips=9000)
