@@ -70,7 +70,7 @@ function findings(page, view) {
 const results = [];
 WIDTHS.forEach((width, index) => {
   const frame = document.createElement("iframe");
-  frame.style = `display:block;border:0;width:${width}px;height:9000px`;
+  frame.style = `display:block;border:0;width:${width}px;height:12000px`;
   frame.onload = () => { results[index] = findings(frame.contentDocument, frame.contentWindow); show(); };
   frame.src = "report.html";
   document.body.append(frame);
