@@ -18,10 +18,11 @@ def random_pqk(
     compression: CompressionConfig,
     rng: np.random.Generator,
     classes: tuple[str, ...] = CLASSES,
+    width: int = 0,
 ) -> Pqk:
     """A network with random weights, masks, statistics and ranges."""
     torch.manual_seed(int(rng.integers(2**32)))
-    method = Pqk(make(arch, len(classes)), source, compression, TrainingConfig(phase1_epochs=1)).train()
+    method = Pqk(make(arch, len(classes), width), source, compression, TrainingConfig(phase1_epochs=1)).train()
     method.prune(method.zeros)
     for layer in method.network.convolutions():
         layer.norm.weight.data.normal_(1, 0.5)  # some are negative
