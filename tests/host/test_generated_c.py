@@ -36,7 +36,7 @@ def test_res8_narrow(sparsity: float, bits: int, tmp_path: Path) -> None:
     np.testing.assert_array_equal(host.run(host.build(network, tmp_path), network, x), logits(network, x))
 
 
-@pytest.mark.parametrize("arch", [arch for arch, entry in NETWORKS.items() if not entry.wider])
+@pytest.mark.parametrize("arch", [arch for arch, entry in NETWORKS.items() if entry.integral and not entry.wider])
 def test_the_trainer_s_networks(arch: str, tmp_path: Path) -> None:
     rng = fresh(arch)
     dtype, scale = [("uint8", 0.125), ("int8", 1.0)][rng.integers(2)]
