@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import itertools
 import json
 import tomllib
 import types
@@ -19,6 +20,9 @@ MOST_SMOOTHING = 32
 """Inferences over which posteriors can be averaged: what `pqk_codegen.decision` and the device hold."""
 MOST_CHANNELS = 256
 """Of a network's width; far beyond what runs on a microcontroller."""
+
+BUDGETS = ("budget_nonzeros", "budget_bytes", "budget_instructions")
+"""Keys of `[compression]`, of which one at most is set."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,13 @@ class CompressionConfig:
 
     method: str = "pqk"
     sparsity: float = 0.90
-    """Share of zeros over all weights of the network."""
+    """Share of zeros over all weights of the network; a budget replaces it."""
+    budget_nonzeros: int = 0
+    """At most so many nonzero weights in the network, under one threshold over all layers; 0: no such budget."""
+    budget_bytes: int = 0
+    """At most so many bytes of flash for tables and code specialised to weights, as the generator estimates; 0: none."""
+    budget_instructions: int = 0
+    """At most so many instructions for an inference, as the generator estimates for `build.objective`; 0: none."""
     weight_bits: int = 4
     lane_budget: int = 0
     """15 or 16: channels get finer weights, up to 8 bits, while their sums fit so many bits. 0: `weight_bits` for all.
@@ -101,9 +111,19 @@ class CompressionConfig:
     """Softens both outputs in phase 2's distillation loss."""
     distillation: float = 1.0
     """Weight of phase 2's distillation loss."""
+    teacher: str = "float"
+    """Precision of PQK's teacher: "float" or "quantized"."""
+    teacher_norm: str = "separate"
+    """Whether PQK's teacher has batch normalisation of its own: "separate" or "shared"."""
+    updates: str = "split"
+    """What PQK's teacher loss updates: the pruned-away weights ("split"), or all weights ("joint")."""
 
     def __post_init__(self) -> None:
         _check(0 <= self.sparsity <= 0.99, "compression.sparsity", self.sparsity, "must lie in 0..0.99")
+        for key in BUDGETS:
+            _check(getattr(self, key) >= 0, f"compression.{key}", getattr(self, key), "must not be negative")
+        for first, second in itertools.combinations(self._budgets(), 2):
+            _check(False, f"compression.{second}", getattr(self, second), f"there is compression.{first} already")
         _check(2 <= self.weight_bits <= 8, "compression.weight_bits", self.weight_bits, "must lie in 2..8")
         _check(self.lane_budget in (0, 15, 16), "compression.lane_budget", self.lane_budget, "must be 0, 15 or 16")
         spare = self.weight_bits < 8 or not self.lane_budget
@@ -111,6 +131,17 @@ class CompressionConfig:
         _check(4 <= self.activation_bits <= 8, "compression.activation_bits", self.activation_bits, "must lie in 4..8")
         _check(self.temperature > 0, "compression.temperature", self.temperature, "must be greater than 0")
         _check(self.distillation >= 0, "compression.distillation", self.distillation, "must not be negative")
+        _choice("compression.teacher", self.teacher, ("float", "quantized"))
+        _choice("compression.teacher_norm", self.teacher_norm, ("separate", "shared"))
+        _choice("compression.updates", self.updates, ("split", "joint"))
+
+    @property
+    def budget(self) -> str | None:
+        """The key of the budget that replaces `sparsity`, if there is one."""
+        return next(iter(self._budgets()), None)
+
+    def _budgets(self) -> list[str]:
+        return [key for key in BUDGETS if getattr(self, key)]
 
 
 @dataclass(frozen=True)
@@ -368,11 +399,18 @@ width = {network.width}                  # channels of a network whose name does
 [compression]
 method = {json.dumps(compression.method)}              # pruned, quantised, distilled from itself
 sparsity = {compression.sparsity}              # share of zeros over all weights
+# Instead of sparsity one of three budgets, each spread over the layers by what a weight costs in them; 0: none.
+budget_nonzeros = {compression.budget_nonzeros}         # at most so many weights that are not zero
+budget_bytes = {compression.budget_bytes}            # at most so many bytes of flash for weights, as estimated
+budget_instructions = {compression.budget_instructions}     # at most so many instructions for an inference, as estimated
 weight_bits = {compression.weight_bits}
 lane_budget = {compression.lane_budget}              # 15 or 16: up to 8 bits where a channel's sums fit so many
 activation_bits = {compression.activation_bits}
 temperature = {compression.temperature}           # phase 2: softens teacher and student
 distillation = {compression.distillation}          # phase 2: weight of the distillation loss
+teacher = {json.dumps(compression.teacher)}           # of "pqk": or "quantized"
+teacher_norm = {json.dumps(compression.teacher_norm)}   # of "pqk": or "shared" with the student
+updates = {json.dumps(compression.updates)}           # of "pqk": the teacher trains pruned-away weights; "joint": all
 
 [training]
 phase1_epochs = {training.phase1_epochs}          # pruning and quantization-aware training

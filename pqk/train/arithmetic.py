@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pqk.train import patches
 from pqk.train.networks.layers import Block, Classifier, Convolution
 
 
@@ -19,7 +20,7 @@ def own_bias(layer: Classifier) -> Tensor:
     return layer.bias
 
 
-def own_norm(layer: Convolution) -> nn.Module:
+def own_norm(layer: Convolution) -> nn.BatchNorm2d:
     """The layer's own batch normalisation."""
     return layer.norm
 
@@ -39,13 +40,16 @@ class RealArithmetic:
     """
 
     weight: Callable[[Convolution | Classifier], Tensor] = own_weight
-    norm: Callable[[Convolution], nn.Module] = own_norm
+    norm: Callable[[Convolution], nn.BatchNorm2d] = own_norm
     activation: Callable[[str, Tensor], Tensor] = unchanged
     bias: Callable[[Classifier], Tensor] = own_bias
 
     def convolution(self, layer: Convolution, x: Tensor) -> Tensor:
         """Convolution, normalisation, ReLU, average pool."""
-        y = F.relu(self.norm(layer)(layer.convolve(x, self.weight(layer))))
+        norm, weight = self.norm(layer), self.weight(layer)
+        if patches.suits(layer, x):
+            return self.activation(layer.stream, patches.convolution(layer, norm, weight, x))
+        y = F.relu(norm(layer.convolve(x, weight)))
         if layer.pool != (1, 1):
             y = F.avg_pool2d(y, layer.pool)
         return self.activation(layer.stream, y)
@@ -64,7 +68,7 @@ class RealArithmetic:
 
     def mean(self, x: Tensor) -> Tensor:
         """Mean over the positions."""
-        return x.mean((2, 3))
+        return x.permute(0, 2, 3, 1).flatten(1, 2).mean(1)  # so that gradients are channels-last as activations are
 
     def classify(self, layer: Classifier, x: Tensor) -> Tensor:
         """Logits."""

@@ -40,13 +40,19 @@ class Augmenter:
     config: TrainingConfig
 
     def batches(self, data: TrainingData, rng: np.random.Generator) -> Iterator[tuple[Array, Array]]:
-        """Every clip once: (inputs [k, 1, frames, bands] of the front end's type, labels [k]), k <= batch_size.
+        """Clips in random order: (inputs [k, 1, frames, bands] of the front end's type, labels [k]), k = batch_size.
 
-        The batches are nearly equal in size, so that none is too small for batch normalisation.
+        The few clips that are left over at the end wait for another epoch: a small batch harms batch normalisation.
+        With fewer clips than make a batch, all of them are one.
         """
-        clips = len(data.labels)
-        for chosen in np.array_split(rng.permutation(clips), -(-clips // self.config.batch_size)):
+        order, size = rng.permutation(len(data.labels)), self.config.batch_size
+        for step in range(self.steps(data)):
+            chosen = order[step * size : (step + 1) * size]
             yield self.encode(data.energies[chosen], data.noise, rng), data.labels[chosen]
+
+    def steps(self, data: TrainingData) -> int:
+        """Batches of an epoch."""
+        return max(1, len(data.labels) // self.config.batch_size)
 
     def encode(self, energies: Array, noise: tuple[Array, ...], rng: np.random.Generator) -> Array:
         """Augment energies [k, frames, bands] and encode them."""

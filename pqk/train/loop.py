@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from pqk.project import TrainingConfig
 from pqk.train import checkpoint
@@ -70,13 +70,13 @@ def fit(
     optimizer = make_optimizer(method, config)
     facts = checkpoint.restore(checkpoint_path, method, optimizer, key)
     history: list[dict[str, float]] = facts["history"] if facts else []
-    steps = -(-len(data.labels) // config.batch_size)
-    for epoch in range(len(history), config.epochs):
+    steps = augmenter.steps(data)
+    for epoch in range(len(history), method.epochs):
         start = time.monotonic()
         method.train()
         method.begin_epoch(epoch)
         rng = np.random.default_rng((config.seed, epoch))
-        loss_sum, correct = 0.0, 0
+        loss_sum, correct, seen = 0.0, 0, 0
         for step, (inputs, labels) in enumerate(augmenter.batches(data, rng)):
             iteration = epoch * steps + step
             set_learning_rate(optimizer, learning_rate(config, iteration / steps))
@@ -88,14 +88,15 @@ def fit(
             loss.backward()  # type: ignore[no-untyped-call]  # torch's stub has no types for it
             optimizer.step()
             loss_sum += loss.item() * len(labels)
+            seen += len(labels)
             correct += int((logits.argmax(1) == y).sum())
-            report(Progress(stage, epoch, config.epochs, step + 1, steps, history[-1] if history else {}))
+            report(Progress(stage, epoch, method.epochs, step + 1, steps, history[-1] if history else {}))
         history.append(
             {
                 "epoch": epoch,
                 **method.facts(),
-                "loss": loss_sum / len(data.labels),
-                "train_accuracy": correct / len(data.labels),
+                "loss": loss_sum / seen,
+                "train_accuracy": correct / seen,
                 "validation_accuracy": accuracy(predict(method, validation.inputs), validation.labels),
                 "seconds": time.monotonic() - start,
             }
@@ -110,14 +111,9 @@ def fast_bfloat16() -> bool:
     return bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))
 
 
-def make_optimizer(module: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
-    """SGD with Nesterov momentum; weight decay on weights only, not on biases and normalisation."""
-    trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    groups = [
-        {"params": [p for p in trained if p.ndim > 1], "weight_decay": config.weight_decay},
-        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    return torch.optim.SGD(groups, lr=config.learning_rate, momentum=MOMENTUM, nesterov=True)
+def make_optimizer(method: Method, config: TrainingConfig) -> torch.optim.Optimizer:
+    """SGD with Nesterov momentum on the method's groups of parameters."""
+    return torch.optim.SGD(method.parameter_groups(), lr=config.learning_rate, momentum=MOMENTUM, nesterov=True)
 
 
 def learning_rate(config: TrainingConfig, epoch: float) -> float:
@@ -130,7 +126,7 @@ def learning_rate(config: TrainingConfig, epoch: float) -> float:
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
     """Set the rate of every parameter group."""
     for group in optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group.get("scale", 1.0)
 
 
 def predict(method: Method, inputs: Array) -> Array:

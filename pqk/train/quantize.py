@@ -11,7 +11,7 @@ SMALLEST_RANGE = 1e-3  # a stream that is always 0 must not blow up the scales b
 SMALLEST_STEP = 1e-12  # a channel without weights has no largest one; anything but 0 divides
 OBSERVER_MOMENTUM = 0.05
 QUANTILE = 0.995
-SAMPLED = 17  # divides no usual size of an image or number of channels: every position and channel is seen
+SAMPLED = 53  # divides no usual size of an image or number of channels: every position and channel is seen
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,9 @@ def straight_through(value: Tensor, weight: Tensor) -> Tensor:
 
 def high_quantile(x: Tensor) -> Tensor:
     """The value that a share of QUANTILE of the activations does not exceed, estimated from every SAMPLED-th."""
-    sample = x.flatten()[::SAMPLED]
+    # In the order of memory, where that is channels-last: anything else would copy all of it.
+    flat = x if x.ndim != 4 or x.is_contiguous() else x.permute(0, 2, 3, 1)
+    sample = flat.flatten()[::SAMPLED].float()
     return sample.kthvalue(math.ceil(QUANTILE * sample.numel())).values
 
 
@@ -98,12 +100,16 @@ class ActivationQuantizer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Activations on the grid; values beyond the range saturate and get no gradient."""
         x = x.float()  # the grid needs more than bfloat16's 8 bits
-        if self.training:
-            self._seen.append(high_quantile(x.detach()))
+        self.observe(x)
         if not self.range:
             return x
         quantized: Tensor = _OnGrid.apply(x, self.step, self.maximum)  # type: ignore[no-untyped-call]
         return quantized
+
+    def observe(self, x: Tensor) -> None:
+        """Remember how large the activations are, in training, for `follow`."""
+        if self.training:
+            self._seen.append(high_quantile(x.detach()))
 
     def follow(self) -> None:
         """Move the range towards the highest quantile seen since the last call."""

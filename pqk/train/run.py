@@ -6,6 +6,7 @@ Equal inputs give equal bits on one machine with one number of threads (torch su
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -16,6 +17,7 @@ import torch
 from pqk_codegen import store
 from pqk_codegen.lane_limits import weight_bits
 from pqk_codegen.ops import Convolution
+from torch import Tensor
 
 from pqk.features import Features
 from pqk.files import atomic_directory, atomic_write_text, digest
@@ -25,12 +27,13 @@ from pqk.train import checkpoint, networks
 from pqk.train.augment import Augmenter, TrainingData
 from pqk.train.integer import InputFormat, to_ir
 from pqk.train.loop import Held, Progress, Report, accuracy, fit, predict
-from pqk.train.methods import Compression, Float, Method, find_compression
+from pqk.train.methods import Method, Reference, find_method
 
 __all__ = ["Progress", "check", "train_compressed", "train_float"]
 
 SCHEMA = 1
 RECORD = "training.json"
+WEIGHTS = "weights.npz"
 HELD_SPLITS = ("validation", "testing")
 
 M = TypeVar("M", bound=Method)
@@ -38,7 +41,7 @@ M = TypeVar("M", bound=Method)
 
 def check(project: Project) -> None:
     """Raise ProjectError where network and compression cannot be trained as `project` says; takes no time."""
-    _make(find_compression(project.compression.method), project, FrontEnd(project.front_end), len(project.classes))
+    _make(find_method(project.compression), project, FrontEnd(project.front_end), len(project.classes))
 
 
 def train_float(project: Project, features: Features, out_dir: Path, *, report: Report) -> None:
@@ -46,7 +49,7 @@ def train_float(project: Project, features: Features, out_dir: Path, *, report: 
 
     Raises ProjectError for an unknown network.
     """
-    outcome = _train(Float, project, features, out_dir, report)
+    outcome = _train(Reference, project, features, out_dir, report)
     record = {
         "schema": SCHEMA,
         "arch": project.network.arch,
@@ -54,10 +57,11 @@ def train_float(project: Project, features: Features, out_dir: Path, *, report: 
         "parameters": outcome.method.network.parameter_count(),
         "accuracy": {"float": outcome.accuracy},
         "history": {"float": outcome.history},
+        "labels_float_testing": outcome.predictions["testing"].tolist(),
     }
     with atomic_directory(out_dir) as folder:
-        state = outcome.method.network.state_dict()
-        checkpoint.write_arrays(folder / "weights.npz", {name: value.numpy() for name, value in state.items()})
+        state = outcome.method.state_dict()
+        checkpoint.write_arrays(folder / WEIGHTS, {name: value.numpy() for name, value in state.items()})
         _write_record(folder, record)
     _checkpoint_path(out_dir).unlink(missing_ok=True)
 
@@ -70,11 +74,11 @@ def train_compressed(project: Project, features: Features, float_dir: Path, out_
     Raises ProjectError for an unknown network or method, or a sparsity that cannot be reached.
     """
     method_name = project.compression.method
-    outcome = _train(find_compression(method_name), project, features, out_dir, report)
+    outcome = _train(find_method(project.compression), project, features, out_dir, report, _load(float_dir))
     reference = json.loads((float_dir / RECORD).read_text(encoding="utf-8"))
     front_end = as_plain(project.front_end)
     network = to_ir(
-        outcome.method.network,
+        outcome.method.delivered(),
         outcome.method.integers(),
         arch=project.network.arch,
         classes=features.classes,
@@ -85,7 +89,8 @@ def train_compressed(project: Project, features: Features, float_dir: Path, out_
         **reference,
         "method": method_name,
         "accuracy": {**reference["accuracy"], "fake_quant": outcome.accuracy},
-        "history": {**reference["history"], method_name: outcome.history},
+        # A method that trains nothing leaves the reference's history as it is: both are called "float".
+        "history": reference["history"] | ({method_name: outcome.history} if outcome.history else {}),
         "labels_fake_quant_testing": outcome.predictions["testing"].tolist(),
         "weight_bits": {op.name: dataclasses.asdict(weight_bits(op)) for op in convolutions},
     }
@@ -112,10 +117,20 @@ def _make(kind: type[M], project: Project, front_end: FrontEnd, classes: int) ->
     return kind(network, source, project.compression, project.training)
 
 
-def _train(kind: type[M], project: Project, features: Features, out_dir: Path, report: Report) -> _Outcome[M]:
+def _train(
+    kind: type[M],
+    project: Project,
+    features: Features,
+    out_dir: Path,
+    report: Report,
+    reference: Mapping[str, Tensor] | None = None,
+) -> _Outcome[M]:
     torch.use_deterministic_algorithms(True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # nobody reads it
     front_end = FrontEnd(features.front_end)
     method = _make(kind, project, front_end, len(features.classes))
+    if reference is not None:
+        method.take_reference(reference)
     held = {split: Held(*features.subset(split)[:2]) for split in HELD_SPLITS}
     history = fit(
         method,
@@ -132,6 +147,12 @@ def _train(kind: type[M], project: Project, features: Features, out_dir: Path, r
     return _Outcome(method, history, predictions, scores)
 
 
+def _load(float_dir: Path) -> dict[str, Tensor]:
+    """The `state_dict` of the reference."""
+    with np.load(float_dir / WEIGHTS, allow_pickle=False) as archive:
+        return {name: torch.from_numpy(archive[name]) for name in archive.files}
+
+
 def _training_data(features: Features, frames: int) -> TrainingData:
     chosen = features.indices("training")
     edges = features.noise_starts
@@ -140,7 +161,7 @@ def _training_data(features: Features, frames: int) -> TrainingData:
 
 
 def _stage(kind: type[Method], project: Project) -> str:
-    return project.compression.method if issubclass(kind, Compression) else "float"
+    return "float" if kind is Reference else project.compression.method
 
 
 def _key(kind: type[Method], project: Project, features: Features) -> str:
@@ -150,7 +171,7 @@ def _key(kind: type[Method], project: Project, features: Features) -> str:
         "stage": _stage(kind, project),
         "network": as_plain(project.network),
         "training": as_plain(project.training),
-        "compression": as_plain(project.compression) if issubclass(kind, Compression) else None,
+        "compression": None if kind is Reference else as_plain(project.compression),
         "front_end": as_plain(features.front_end),
         "classes": features.classes,
         "data": features.fingerprint,

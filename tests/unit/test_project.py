@@ -77,6 +77,11 @@ def test_unusable_words(words: list[str], message: str) -> None:
         (HEAD + "[compression]\nweight_bits = 9\n", "must lie in 2..8"),
         (HEAD + "[compression]\nlane_budget = true\n", r"compression\.lane_budget = true is not of type int"),
         (HEAD + "[compression]\nlane_budget = 32\n", "must be 0, 15 or 16"),
+        (HEAD + "[compression]\nbudget_bytes = -1\n", r"compression\.budget_bytes = -1: must not be negative"),
+        (
+            HEAD + "[compression]\nbudget_instructions = 9\nbudget_nonzeros = 5\n",
+            r"compression\.budget_instructions = 9: there is compression\.budget_nonzeros already",
+        ),
         (HEAD + "[compression]\nlane_budget = 16\nweight_bits = 8\n", "lane_budget = 16: .* weight_bits is 8"),
         (HEAD + '[front_end]\nkind = "wavelet"\n', "must be one of log-mel, mfcc"),
         (HEAD + "[front_end]\nlow_hz = 5000\nhigh_hz = 300\n", "low_hz"),

@@ -1,20 +1,23 @@
 """The ways to train a network, one file each. A new one is a file here and its line in METHODS."""
 
-from pqk.errors import ProjectError
-from pqk.train.methods.float_ import Float
-from pqk.train.methods.method import Compression, Method
+from pqk.project import CompressionConfig
+from pqk.train.methods.float_ import Float, Reference
+from pqk.train.methods.method import Method
 from pqk.train.methods.pqk import Pqk
+from pqk.train.methods.pqk_phase1 import PqkPhase1
+from pqk.train.methods.prune import Prune
+from pqk.train.methods.quantize import Quantize
 from pqk.train.registry import find
 
-__all__ = ["METHODS", "Compression", "Float", "Method", "find_compression"]
+__all__ = ["METHODS", "Method", "Reference", "find_method"]
 
-METHODS: dict[str, type[Method]] = {"float": Float, "pqk": Pqk}
+_ALL: tuple[type[Method], ...] = (Float, Prune, Quantize, PqkPhase1, Pqk)
+
+METHODS: dict[str, type[Method]] = {method.name: method for method in _ALL}
 
 
-def find_compression(name: str) -> type[Compression]:
-    """The method called `name`. Raises ProjectError unless it is known and its result can run on a device."""
-    method = find(METHODS, "compression.method", name)
-    if not issubclass(method, Compression):
-        choices = ", ".join(key for key, value in METHODS.items() if issubclass(value, Compression))
-        raise ProjectError(f"compression.method = {name!r} makes no network for a device", f"choose: {choices}")
+def find_method(compression: CompressionConfig) -> type[Method]:
+    """The method that the settings name. Raises ProjectError unless it is known and the settings are for it."""
+    method = find(METHODS, "compression.method", compression.method)
+    method.check(compression)
     return method

@@ -1,22 +1,63 @@
-"""Plain training without compression: the reference that compression is judged by."""
+"""Plain training without compression: the reference that compression is judged by.
+
+As a compression method it trains nothing: the reference is quantised as it is (post-training quantisation,
+Krishnamoorthi 2018, arXiv 1806.08342), with the ranges of the activations that were seen in its training.
+"""
+
+from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pqk.train.arithmetic import FLOAT
+from pqk.project import CompressionConfig, TrainingConfig
+from pqk.train.arithmetic import FLOAT, RealArithmetic
+from pqk.train.integer import InputFormat, Integers
 from pqk.train.methods.method import Method
+from pqk.train.networks.layers import Network
+from pqk.train.quantization import NetworkQuantizer
 
 
-class Float(Method):
-    """Cross-entropy on the float network."""
+class Reference(Method):
+    """Cross-entropy on the float network. Its predictions are the float network's."""
+
+    name = "float"
+    prunes = False
+
+    def __init__(
+        self, network: Network, source: InputFormat, compression: CompressionConfig, training: TrainingConfig
+    ) -> None:
+        super().__init__(network, source, compression, training)
+        self.quantizer = NetworkQuantizer(network, source, compression)
 
     def loss(self, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """See `Method.loss`."""
-        logits = self.network.interpret(FLOAT, x)
+        logits = self.network.interpret(RealArithmetic(activation=self.quantizer.observe), x)
+        self.quantizer.follow()
         return F.cross_entropy(logits, labels), logits
 
     @torch.no_grad()
     def predict(self, x: Tensor) -> Tensor:
-        """See `Method.predict`."""
+        """Logits in floats. `x`: integer features [n, 1, frames, bands]."""
         return self.network.interpret(FLOAT, x * self.source.scale)
+
+    def integers(self) -> Integers:
+        """The reference's weights and ranges, rounded."""
+        return self.quantizer.integers(self.network, lambda layer: self.quantizer.weight(layer, layer.weight))
+
+
+class Float(Reference):
+    """The reference, quantised after its training."""
+
+    @property
+    def epochs(self) -> int:
+        """None: it is trained already."""
+        return 0
+
+    def take_reference(self, state: Mapping[str, Tensor]) -> None:
+        """Become the reference."""
+        self.load_state_dict(state)
+
+    def predict(self, x: Tensor) -> Tensor:
+        """See `Method.predict`."""
+        return Method.predict(self, x)

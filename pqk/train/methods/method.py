@@ -1,9 +1,12 @@
 """What the training loop asks of a method."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
+from pqk.errors import ProjectError
 from pqk.project import CompressionConfig, TrainingConfig
 from pqk.train import integer
 from pqk.train.integer import InputFormat, Integers
@@ -11,7 +14,16 @@ from pqk.train.networks.layers import Network
 
 
 class Method(nn.Module, ABC):
-    """A way to train a network. Its state (network, masks, ranges) is its `state_dict`; it draws no random numbers."""
+    """A way to train a network whose result is a network of integers, which can run on a device.
+
+    Its state (network, masks, ranges) is its `state_dict`. Random numbers, if any, come from a generator that is seeded
+    with the seed and the iteration, so that an interrupted training goes on with the same ones.
+    """
+
+    name: ClassVar[str]
+    """In `pqk.toml`."""
+    prunes: ClassVar[bool] = True
+    """Whether it can make weights zero. If not, `compression.sparsity` must be 0."""
 
     def __init__(
         self, network: Network, source: InputFormat, compression: CompressionConfig, training: TrainingConfig
@@ -19,6 +31,34 @@ class Method(nn.Module, ABC):
         super().__init__()
         self.network, self.source = network, source
         self.compression, self.schedule = compression, training
+
+    @classmethod
+    def check(cls, compression: CompressionConfig) -> None:
+        """Raise ProjectError where the settings are not for this method."""
+        if not cls.prunes and compression.sparsity > 0:
+            raise ProjectError(
+                f"compression.sparsity = {compression.sparsity}: method {cls.name!r} prunes no weights",
+                "write sparsity = 0.0, or choose another method",
+            )
+
+    @property
+    def epochs(self) -> int:
+        """How long it trains: the budget that is the same for all, but for methods that train nothing."""
+        return self.schedule.epochs
+
+    def take_reference(self, state: Mapping[str, Tensor]) -> None:
+        """Called once before training with the float reference's `state_dict`: a start, or a teacher."""
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """What the optimiser trains: weight decay on weights only, not on biases and normalisation.
+
+        A group's "scale", if any, multiplies the learning rate.
+        """
+        trained = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        return [
+            {"params": [p for p in trained if p.ndim > 1], "weight_decay": self.schedule.weight_decay},
+            {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+        ]
 
     def begin_epoch(self, epoch: int) -> None:
         """Called before the first step of every epoch."""
@@ -31,21 +71,20 @@ class Method(nn.Module, ABC):
         """Loss of a batch, and the logits it judges. `x`: real-valued features [n, 1, frames, bands]."""
 
     @abstractmethod
+    def integers(self) -> Integers:
+        """The integers of the network as it is delivered."""
+
+    def delivered(self) -> Network:
+        """The network that `integers` belongs to."""
+        return self.network
+
     def predict(self, x: Tensor) -> Tensor:
-        """Logits of the network as it is delivered. `x`: integer features [n, 1, frames, bands]."""
+        """Exact integer logits of the network as it is delivered; see `pqk.train.integer`.
+
+        `x`: integer features [n, 1, frames, bands].
+        """
+        return integer.logits(self.delivered(), self.integers(), x)
 
     def facts(self) -> dict[str, float]:
         """What the history should say about the epoch beside loss and accuracy."""
         return {}
-
-
-class Compression(Method):
-    """A method whose result is a network of integers, which can run on a device."""
-
-    @abstractmethod
-    def integers(self) -> Integers:
-        """The integers of the network as it is delivered."""
-
-    def predict(self, x: Tensor) -> Tensor:
-        """Exact integer logits; see `pqk.train.integer`."""
-        return integer.logits(self.network, self.integers(), x)

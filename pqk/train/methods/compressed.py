@@ -1,0 +1,61 @@
+"""What the methods share that prune and quantise while they train."""
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from pqk.project import CompressionConfig, TrainingConfig
+from pqk.train.arithmetic import RealArithmetic
+from pqk.train.integer import InputFormat, Integers
+from pqk.train.methods.method import Method
+from pqk.train.networks.layers import Classifier, Convolution, Network
+from pqk.train.pruning import Pruner
+from pqk.train.quantization import NetworkQuantizer
+from pqk.train.quantize import QuantizedWeight, straight_through
+
+
+class Compressed(Method):
+    """Quantization-aware training of a network that is pruned on the way; the loss is cross-entropy.
+
+    The mask is chosen anew all the time: `phase1_epochs` is where the full sparsity is reached.
+    """
+
+    def __init__(
+        self, network: Network, source: InputFormat, compression: CompressionConfig, training: TrainingConfig
+    ) -> None:
+        super().__init__(network, source, compression, training)
+        self.pruner = Pruner(network, compression)
+        self.quantizer = NetworkQuantizer(network, source, compression)
+        self.frozen = False
+        """Whether the mask stays as it is, and gradients reach kept weights only."""
+
+    def begin_step(self, iteration: int, per_epoch: int) -> None:
+        """Choose the mask now and then."""
+        if not self.frozen:
+            self.pruner.begin_step(iteration, per_epoch, self.schedule.phase1_epochs)
+
+    def loss(self, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Cross-entropy of the student."""
+        student = self.student_logits(x)
+        self.quantizer.follow()
+        return F.cross_entropy(student, labels), student
+
+    def student_logits(self, x: Tensor) -> Tensor:
+        """The pruned and quantised network, in fake-quantised floats."""
+        return self.network.interpret(RealArithmetic(self.student_weight, activation=self.quantizer.activation), x)
+
+    def student_weight(self, layer: Convolution | Classifier) -> Tensor:
+        """Pruned and quantised. The gradient reaches every weight, once the mask is frozen the kept ones only."""
+        reached = self.pruner.kept(layer) if self.frozen else layer.weight
+        return straight_through(self.quantized(layer).value, reached)
+
+    def quantized(self, layer: Convolution | Classifier) -> QuantizedWeight:
+        """The layer's weight as it is delivered."""
+        return self.quantizer.weight(layer, self.pruner.kept(layer))
+
+    def integers(self) -> Integers:
+        """The student's integers."""
+        return self.quantizer.integers(self.network, self.quantized)
+
+    def facts(self) -> dict[str, float]:
+        """The share of masked weights among all weights of the network."""
+        return {"sparsity": self.pruner.sparsity()}
