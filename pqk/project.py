@@ -7,6 +7,7 @@ import json
 import tomllib
 import types
 import typing
+import unicodedata
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,8 @@ class DataConfig:
     """Folder of recordings, relative to the project; without it PQK_DATA, then the download cache."""
     unknown: bool = True
     """Whether words outside the list become the class `_unknown_`."""
+    unseen: tuple[str, ...] = ()
+    """Other words that are left out of all splits: how they are recognised as `_unknown_` is measured by itself."""
     silence: bool = True
     """Whether noise without a word becomes the class `_silence_`."""
     unknown_ratio: float = 3.0
@@ -44,6 +47,8 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         _check(self.unknown_ratio > 0, "data.unknown_ratio", self.unknown_ratio, "must be greater than 0")
+        _check_folders(self.unseen)
+        _check(self.unknown or not self.unseen, "data.unseen", list(self.unseen), "needs unknown = true")
         for key in ("validation_percent", "testing_percent"):
             _check(0 < getattr(self, key) < 50, f"data.{key}", getattr(self, key), "must lie between 0 and 50")
 
@@ -157,6 +162,14 @@ class TrainingConfig:
     noise_probability: float = 0.5
     noise_level: float = 0.1
     spec_augment: bool = False
+    speed_percent: int = 0
+    pitch_percent: int = 0
+    unknown_reversed: float = 0.0
+    """Share of the `_unknown_` clips of an epoch in whose place there is a word backwards; see `pqk.train.unknowns`."""
+    unknown_spliced: float = 0.0
+    """The same for halves of two words put together."""
+    unknown_mixed: float = 0.0
+    """The same for two words at once."""
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -168,6 +181,13 @@ class TrainingConfig:
         _check(0 <= self.shift_ms <= 500, "training.shift_ms", self.shift_ms, "must lie in 0..500")
         _check(0 <= self.noise_probability <= 1, "training.noise_probability", self.noise_probability, "lies in 0..1")
         _check(0 <= self.noise_level <= 1, "training.noise_level", self.noise_level, "must lie in 0..1")
+        _check(0 <= self.speed_percent <= 50, "training.speed_percent", self.speed_percent, "must lie in 0..50")
+        _check(0 <= self.pitch_percent <= 50, "training.pitch_percent", self.pitch_percent, "must lie in 0..50")
+        made_up = ("unknown_reversed", "unknown_spliced", "unknown_mixed")
+        for key in made_up:
+            _check(0 <= getattr(self, key) <= 1, f"training.{key}", getattr(self, key), "must lie in 0..1")
+        total = sum(getattr(self, key) for key in made_up)
+        _check(total <= 1, f"training.{' + '.join(made_up)}", total, "must be at most 1, all unknown clips")
         _check(self.seed >= 0, "training.seed", self.seed, "must not be negative")
 
     @property
@@ -241,6 +261,8 @@ class Project:
         near = max(1, round(hop / frame)) * frame
         rule = f"must be a multiple of front_end.hop_ms = {frame}, such as {near}"
         _check(hop % frame == 0, "stream.hop_ms", hop, rule)
+        both = sorted(_composed(self.words) & _composed(self.data.unseen))
+        _check(not both, "data.unseen", list(self.data.unseen), f"{', '.join(both)} is in project.words")
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -276,12 +298,21 @@ def check_words(words: typing.Sequence[str]) -> None:
     """Raise ProjectError unless `words` are at least two different folder names."""
     if len(words) < 2:
         raise ProjectError(f"{len(words)} word(s) given; a classifier needs two or more", "add words, e.g. yes, no")
+    _check_folders(words)
+
+
+def _check_folders(words: typing.Sequence[str]) -> None:
     doubled = sorted({word for word in words if list(words).count(word) > 1})
     if doubled:
         raise ProjectError(f"word given twice: {', '.join(doubled)}", "name every word once")
     for word in words:
-        if not word or word in (".", "..", UNKNOWN, SILENCE) or "/" in word or "\\" in word or "\0" in word:
+        if not word or word[0] in "._" or "/" in word or "\\" in word or "\0" in word:
             raise ProjectError(f"{word!r} cannot be the name of a folder of recordings", "use another word")
+
+
+def _composed(words: typing.Sequence[str]) -> set[str]:
+    """Composed and decomposed accents are the same word."""
+    return {unicodedata.normalize("NFC", word) for word in words}
 
 
 def create(root: Path, name: str, words: typing.Sequence[str], board: str, source: str | None = None) -> Path:
@@ -331,6 +362,10 @@ def _table(name: str, value: object) -> dict[str, Any]:
 
 
 def _typed(key: str, value: object, wanted: Any) -> object:
+    if typing.get_origin(wanted) is tuple:
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise ProjectError(f"{key} must be a list of words", f'write {key.split(".")[-1]} = ["cat", "bed"]')
+        return tuple(value)
     kinds = typing.get_args(wanted) if isinstance(wanted, types.UnionType) else (wanted,)
     if float in kinds and type(value) is int:
         return float(value)
@@ -377,6 +412,7 @@ board = {json.dumps(board)}        # pqk-mcu boards lists them
 # Without it: the environment variable PQK_DATA, then what was downloaded, else a download is offered.
 {located}
 unknown = {_toml(data.unknown)}              # a class for words that are not in the list
+unseen = []                 # other words to leave out of training, to measure how unknown words never seen do
 silence = {_toml(data.silence)}              # a class for background noise (_background_noise_) without a word
 unknown_ratio = {data.unknown_ratio}         # at most this many unknown clips per clip of an average word
 validation_percent = {data.validation_percent}   # used where there is no validation_list.txt
@@ -422,6 +458,11 @@ shift_ms = {training.shift_ms}              # augmentation: time shift up to thi
 noise_probability = {training.noise_probability}     # augmentation: share of clips with background noise added
 noise_level = {training.noise_level}           # augmentation: largest amplitude of that noise
 spec_augment = {_toml(training.spec_augment)}         # augmentation: bands and stretches of time blanked out
+speed_percent = {training.speed_percent}           # augmentation: faster or slower by up to this
+pitch_percent = {training.pitch_percent}           # augmentation: frequencies higher or lower by up to this
+unknown_reversed = {training.unknown_reversed}      # share of the unknown clips replaced by made-up words: backwards,
+unknown_spliced = {training.unknown_spliced}       # halves of two words,
+unknown_mixed = {training.unknown_mixed}         # two words at once
 seed = {training.seed}
 
 [stream]

@@ -1,4 +1,4 @@
-"""A folder of recordings as a list of labelled clips in three splits. Nothing is decoded here.
+"""A folder of recordings as a list of labelled clips in splits. Nothing is decoded here.
 
 Layout: one folder per word, as in Speech Commands (Warden 2018, arXiv 1804.03209), with or without
 `validation_list.txt`, `testing_list.txt` and `_background_noise_`. Folders beginning with `_` or `.` are no words.
@@ -26,9 +26,13 @@ from pqk.frontend import SAMPLES
 from pqk.project import SILENCE, UNKNOWN, DataConfig
 
 SPLITS = ("training", "validation", "testing")
+UNSEEN = "unseen"
+"""`Clip.split` of the words in `data.unseen`, a fourth split when there are any; all of them are `_unknown_`."""
 NOISE_FOLDER = "_background_noise_"
 SYNTHETIC_NOISE = ""
 """`Clip.path` of silence that comes from no file: faint white noise, `Clip.start` being its seed."""
+FEWEST_UNSEEN = 100
+"""From so many clips on, the unseen split is of speakers in validation and testing only."""
 _LISTS = {"validation": "validation_list.txt", "testing": "testing_list.txt"}
 _NOISE_PARTS = {"training": (0, 8), "validation": (8, 9), "testing": (9, 10)}
 """Tenths of every noise file's time: no moment of noise is in two splits."""
@@ -74,20 +78,24 @@ def scan(root: Path, words: Sequence[str], *, config: DataConfig, cache: Path) -
     """List the clips below `root`; the same folder always gives the same list.
 
     `cache` is a folder for content digests, so that a second scan reads no recording again.
-    Raises DataError: no folder, a word (or `_unknown_`) without clips, an empty split.
+    Raises DataError: no folder, a word (or `_unknown_`) without clips, an empty split, no other word than the unseen.
     """
     classes = (*words, *([UNKNOWN] if config.unknown else []), *([SILENCE] if config.silence else []))
     folders = _Folders(root)
     split_of = _splitter(root, config)
+    notes: list[str] = []
     clips = [Clip(path, label, split_of(path)) for label, word in enumerate(words) for path in folders.recordings(word)]
     if config.unknown:
-        others = [Clip(path, len(words), split_of(path)) for path in folders.others(words)]
+        others = [Clip(path, len(words), split_of(path)) for path in folders.others([*words, *config.unseen])]
+        if config.unseen and not others:
+            raise DataError(f"{root}: data.unseen leaves no unknown word to train with", _UNSEEN_HINT)
         clips += _capped(clips, others, len(words), config.unknown_ratio)
+        clips += _unseen(folders, split_of, len(words), config, notes)
     lengths = folders.noises()
     digests = _digests(root, [*(clip.path for clip in clips), *lengths], cache, folders.skipped)
     clips = [clip for clip in clips if clip.path in digests]
     lengths = {path: samples for path, samples in lengths.items() if path in digests}
-    notes = _split_notes(root, clips)
+    notes += _split_notes(root, clips)
     if config.silence:
         clips += _silence(clips, len(words), len(classes) - 1, lengths, notes)
     notes += check_coverage(root, classes, clips)
@@ -133,6 +141,9 @@ _SPLIT_HINT = (
     " or write a validation_list.txt and a testing_list.txt"
 )
 _UNKNOWN_HINT = "add folders of other words, or write unknown = false under [data] in pqk.toml"
+
+
+_UNSEEN_HINT = "take a word out of unseen under [data] in pqk.toml, or add folders of other words"
 
 
 class _Folders:
@@ -302,6 +313,21 @@ def _capped(clips: Sequence[Clip], others: Sequence[Clip], words: int, ratio: fl
         chosen = sorted((clip for clip in others if clip.split == split), key=lambda clip: digest([clip.path]))
         kept += sorted(chosen[:most], key=lambda clip: clip.path)
     return kept
+
+
+def _unseen(
+    folders: _Folders, split_of: Callable[[str], str], label: int, config: DataConfig, notes: list[str]
+) -> list[Clip]:
+    """The clips of the words left out, of speakers that training does not hear either, where they are enough."""
+    if not config.unseen:
+        return []
+    paths = [path for word in config.unseen for path in folders.recordings(word)]
+    held = [path for path in paths if split_of(path) != "training"]
+    enough = len(held) >= FEWEST_UNSEEN
+    chosen = held if enough else paths
+    speakers = "of held-out speakers" if enough else f"of all speakers: only {len(held)} are of held-out ones"
+    notes.append(f"words left out of training: {_listed(config.unseen)}; {len(chosen)} clips, {speakers}")
+    return [Clip(path, label, UNSEEN) for path in chosen]
 
 
 def _silence(clips: Sequence[Clip], words: int, label: int, lengths: dict[str, int], notes: list[str]) -> list[Clip]:

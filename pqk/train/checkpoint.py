@@ -28,11 +28,11 @@ def write_arrays(path: Path, arrays: Mapping[str, Array]) -> None:
 
 def save(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer, facts: Mapping[str, Any]) -> None:
     """Write the module, the optimiser and plain `facts`. A reader sees the old checkpoint or the whole new one."""
-    arrays = {f"model.{key}": value.numpy() for key, value in module.state_dict().items()}
+    arrays = {f"model.{key}": value.cpu().numpy() for key, value in module.state_dict().items()}
     for name, parameter in module.named_parameters():
         for key, value in optimizer.state.get(parameter, {}).items():
             if isinstance(value, Tensor):
-                arrays[f"optimizer.{key}.{name}"] = value.numpy()
+                arrays[f"optimizer.{key}.{name}"] = value.cpu().numpy()
     arrays[FACTS] = np.array(json.dumps(facts))
     write_arrays(path, arrays)
 
@@ -55,5 +55,5 @@ def restore(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer, key
     for name, value in arrays.items():
         if name.startswith("optimizer."):
             _, state, owner = name.split(".", 2)
-            optimizer.state[parameters[owner]][state] = torch.from_numpy(value)
+            optimizer.state[parameters[owner]][state] = torch.from_numpy(value).to(parameters[owner].device)
     return facts

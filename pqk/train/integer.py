@@ -153,7 +153,7 @@ def affine(layer: Convolution) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, An
 def to_numpy(tensor: Tensor | None) -> np.ndarray[Any, Any]:
     """float64 of the same shape."""
     assert tensor is not None
-    return tensor.detach().to(torch.float64).numpy()
+    return tensor.detach().cpu().to(torch.float64).numpy()
 
 
 @torch.no_grad()

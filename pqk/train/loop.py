@@ -13,12 +13,13 @@ import torch
 from torch import Tensor
 
 from pqk.project import TrainingConfig
-from pqk.train import checkpoint
+from pqk.train import checkpoint, device, distributed
 from pqk.train.augment import Augmenter, TrainingData
 from pqk.train.methods.method import Method
 
 Array = npt.NDArray[Any]
 
+CPU = torch.device("cpu")
 WARM_UP = 1.0  # epochs
 MOMENTUM = 0.9
 EVALUATION_BATCH = 128
@@ -60,30 +61,33 @@ def fit(
     key: str,
     checkpoint_path: Path,
     report: Report,
+    place: torch.device = CPU,
 ) -> list[dict[str, float]]:
-    """Train `method` in place and return its history, one entry an epoch.
+    """Train `method` in place, on `place`, and return its history, one entry an epoch.
 
     Continues from `checkpoint_path` when that was written with the same `key`; the result is then bit for bit that of
     a run without interruption, for every epoch has its own generator, seeded with (seed, epoch).
     """
     config = augmenter.config
+    method.to(place)
     optimizer = make_optimizer(method, config)
+    judge, share = distributed.loss_of(method), distributed.share()
     facts = checkpoint.restore(checkpoint_path, method, optimizer, key)
     history: list[dict[str, float]] = facts["history"] if facts else []
-    steps = augmenter.steps(data)
+    steps = augmenter.steps(data, share[1])
     for epoch in range(len(history), method.epochs):
         start = time.monotonic()
         method.train()
         method.begin_epoch(epoch)
         rng = np.random.default_rng((config.seed, epoch))
         loss_sum, correct, seen = 0.0, 0, 0
-        for step, (inputs, labels) in enumerate(augmenter.batches(data, rng)):
+        for step, (inputs, labels) in enumerate(augmenter.batches(data, rng, share)):
             iteration = epoch * steps + step
             set_learning_rate(optimizer, learning_rate(config, iteration / steps))
             method.begin_step(iteration, steps)
-            x, y = torch.from_numpy(inputs).float() * method.source.scale, torch.from_numpy(labels)
-            with torch.autocast("cpu", torch.bfloat16, enabled=fast_bfloat16()):
-                loss, logits = method.loss(x, y)
+            x, y = torch.from_numpy(inputs).to(place).float() * method.source.scale, torch.from_numpy(labels).to(place)
+            with device.mixed_precision(place):
+                loss, logits = judge(x, y)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]  # torch's stub has no types for it
             optimizer.step()
@@ -101,14 +105,10 @@ def fit(
                 "seconds": time.monotonic() - start,
             }
         )
-        checkpoint.save(checkpoint_path, method, optimizer, {"key": key, "history": history})
+        if distributed.is_first():
+            checkpoint.save(checkpoint_path, method, optimizer, {"key": key, "history": history})
+    method.to(CPU)
     return history
-
-
-def fast_bfloat16() -> bool:
-    """Whether the processor multiplies bfloat16 in hardware: then convolutions train in it, about twice as fast."""
-    capabilities = torch.cpu.get_capabilities()
-    return bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))
 
 
 def make_optimizer(method: Method, config: TrainingConfig) -> torch.optim.Optimizer:

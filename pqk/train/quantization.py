@@ -53,9 +53,9 @@ class NetworkQuantizer(nn.Module):
             return torch.tensor(float(least))
         lane = self.compression.lane_budget
         if not lane:
-            return torch.full((len(kept), 1, 1, 1), float(least))
+            return torch.full((len(kept), 1, 1, 1), float(least), device=kept.device)
         output_step = self.quantizers()[layer.stream].step
-        return channel_limits(layer, kept, self._source(layer), output_step, bits=lane, least=least)
+        return channel_limits(layer, kept, self._source(layer), output_step, bits=lane, least=least).to(kept.device)
 
     def _source(self, layer: Convolution) -> Source:
         stream = self.reads[layer.name]

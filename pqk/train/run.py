@@ -6,7 +6,9 @@ Equal inputs give equal bits on one machine with one number of threads (torch su
 
 import dataclasses
 import json
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -19,15 +21,17 @@ from pqk_codegen.lane_limits import weight_bits
 from pqk_codegen.ops import Convolution
 from torch import Tensor
 
+from pqk.data.dataset import UNSEEN, Clip
 from pqk.features import Features
 from pqk.files import atomic_directory, atomic_write_text, digest
 from pqk.frontend import FrontEnd
-from pqk.project import Project, as_plain
-from pqk.train import checkpoint, networks
+from pqk.project import SILENCE, UNKNOWN, Project, as_plain
+from pqk.train import checkpoint, device, distributed, networks
 from pqk.train.augment import Augmenter, TrainingData
 from pqk.train.integer import InputFormat, to_ir
 from pqk.train.loop import Held, Progress, Report, accuracy, fit, predict
 from pqk.train.methods import Method, Reference, find_method
+from pqk.train.unknowns import Words
 
 __all__ = ["Progress", "check", "train_compressed", "train_float"]
 
@@ -35,6 +39,8 @@ SCHEMA = 1
 RECORD = "training.json"
 WEIGHTS = "weights.npz"
 HELD_SPLITS = ("validation", "testing")
+UNSEEN_RECALL = "unseen_unknown_recall"
+"""Key of training.json: share of the clips of words left out of training that are taken for `_unknown_`."""
 
 M = TypeVar("M", bound=Method)
 
@@ -44,29 +50,33 @@ def check(project: Project) -> None:
     _make(find_method(project.compression), project, FrontEnd(project.front_end), len(project.classes))
 
 
-def train_float(project: Project, features: Features, out_dir: Path, *, report: Report) -> None:
+def train_float(
+    project: Project, features: Features, out_dir: Path, *, report: Report, device_name: str = "auto"
+) -> None:
     """Train the reference without compression and write weights.npz and training.json into `out_dir`.
 
-    Raises ProjectError for an unknown network.
+    Raises ProjectError for an unknown network or a device that is not there (`pqk.train.device`).
     """
-    outcome = _train(Reference, project, features, out_dir, report)
+    outcome = _train(Reference, project, features, out_dir, report, device_name)
     record = {
         "schema": SCHEMA,
         "arch": project.network.arch,
         "seed": project.training.seed,
         "parameters": outcome.method.network.parameter_count(),
         "accuracy": {"float": outcome.accuracy},
+        **_unseen_record({}, "float", outcome.unseen),
         "history": {"float": outcome.history},
         "labels_float_testing": outcome.predictions["testing"].tolist(),
     }
-    with atomic_directory(out_dir) as folder:
+    with _first_writes(out_dir) as folder:
         state = outcome.method.state_dict()
         checkpoint.write_arrays(folder / WEIGHTS, {name: value.numpy() for name, value in state.items()})
         _write_record(folder, record)
-    _checkpoint_path(out_dir).unlink(missing_ok=True)
 
 
-def train_compressed(project: Project, features: Features, float_dir: Path, out_dir: Path, *, report: Report) -> None:
+def train_compressed(
+    project: Project, features: Features, float_dir: Path, out_dir: Path, *, report: Report, device_name: str = "auto"
+) -> None:
     """Train with `project.compression` and write network/ (the IR) and training.json into `out_dir`.
 
     `float_dir` is what `train_float` wrote; its record is merged into training.json, which also says how many bits
@@ -74,7 +84,8 @@ def train_compressed(project: Project, features: Features, float_dir: Path, out_
     Raises ProjectError for an unknown network or method, or a sparsity that cannot be reached.
     """
     method_name = project.compression.method
-    outcome = _train(find_method(project.compression), project, features, out_dir, report, _load(float_dir))
+    method = find_method(project.compression)
+    outcome = _train(method, project, features, out_dir, report, device_name, _load(float_dir))
     reference = json.loads((float_dir / RECORD).read_text(encoding="utf-8"))
     front_end = as_plain(project.front_end)
     network = to_ir(
@@ -89,15 +100,28 @@ def train_compressed(project: Project, features: Features, float_dir: Path, out_
         **reference,
         "method": method_name,
         "accuracy": {**reference["accuracy"], "fake_quant": outcome.accuracy},
+        **_unseen_record(reference, "fake_quant", outcome.unseen),
         # A method that trains nothing leaves the reference's history as it is: both are called "float".
         "history": reference["history"] | ({method_name: outcome.history} if outcome.history else {}),
         "labels_fake_quant_testing": outcome.predictions["testing"].tolist(),
         "weight_bits": {op.name: dataclasses.asdict(weight_bits(op)) for op in convolutions},
     }
-    with atomic_directory(out_dir) as folder:
+    with _first_writes(out_dir) as folder:
         store.save(network, folder / "network")
         _write_record(folder, record)
-    _checkpoint_path(out_dir).unlink(missing_ok=True)
+
+
+@contextmanager
+def _first_writes(out_dir: Path) -> Iterator[Path]:
+    """A folder that becomes `out_dir`, for what all processes have made alike: the first one's counts."""
+    if distributed.is_first():
+        with atomic_directory(out_dir) as folder:
+            yield folder
+        _checkpoint_path(out_dir).unlink(missing_ok=True)
+    else:
+        with tempfile.TemporaryDirectory() as unwanted:
+            yield Path(unwanted)
+    distributed.wait()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,6 +132,8 @@ class _Outcome(Generic[M]):
     """By held split."""
     accuracy: dict[str, float]
     """By held split."""
+    unseen: float | None
+    """Recall of `_unknown_` on words left out of training; None without such words."""
 
 
 def _make(kind: type[M], project: Project, front_end: FrontEnd, classes: int) -> M:
@@ -123,10 +149,12 @@ def _train(
     features: Features,
     out_dir: Path,
     report: Report,
+    device_name: str,
     reference: Mapping[str, Tensor] | None = None,
 ) -> _Outcome[M]:
-    torch.use_deterministic_algorithms(True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # nobody reads it
+    distributed.wait()  # until all have found that this is still to be done
+    place = distributed.local(device.choose(device_name))
+    device.make_deterministic(place)
     front_end = FrontEnd(features.front_end)
     method = _make(kind, project, front_end, len(features.classes))
     if reference is not None:
@@ -138,13 +166,23 @@ def _train(
         held["validation"],
         Augmenter(front_end, project.training),
         stage=_stage(kind, project),
-        key=_key(kind, project, features),
+        key=_key(kind, project, features, place),
         checkpoint_path=_checkpoint_path(out_dir),
         report=report,
+        place=place,
     )
     predictions = {split: predict(method, clips.inputs) for split, clips in held.items()}
     scores = {split: accuracy(predictions[split], clips.labels) for split, clips in held.items()}
-    return _Outcome(method, history, predictions, scores)
+    return _Outcome(method, history, predictions, scores, _unseen_recall(method, features))
+
+
+def _unseen_recall(method: Method, features: Features) -> float | None:
+    inputs, labels, paths = features.subset(UNSEEN)
+    return accuracy(predict(method, inputs), labels) if paths else None
+
+
+def _unseen_record(record: dict[str, Any], network: str, recall: float | None) -> dict[str, Any]:
+    return {} if recall is None else {UNSEEN_RECALL: {**record.get(UNSEEN_RECALL, {}), network: recall}}
 
 
 def _load(float_dir: Path) -> dict[str, Tensor]:
@@ -157,14 +195,25 @@ def _training_data(features: Features, frames: int) -> TrainingData:
     chosen = features.indices("training")
     edges = features.noise_starts
     noise = tuple(features.noise[a:b] for a, b in pairwise(edges) if b - a >= frames)
-    return TrainingData(np.asarray(features.energies[chosen]), features.labels[chosen], noise)
+    classes = features.classes
+    return TrainingData(
+        np.asarray(features.energies[chosen]),
+        features.labels[chosen],
+        noise,
+        Words.of([_word(features.clips[i], classes) for i in chosen]),
+        classes.index(UNKNOWN) if UNKNOWN in classes else None,
+    )
+
+
+def _word(clip: Clip, classes: tuple[str, ...]) -> str | None:
+    return None if classes[clip.label] == SILENCE else clip.path.split("/")[0]
 
 
 def _stage(kind: type[Method], project: Project) -> str:
     return "float" if kind is Reference else project.compression.method
 
 
-def _key(kind: type[Method], project: Project, features: Features) -> str:
+def _key(kind: type[Method], project: Project, features: Features, place: torch.device) -> str:
     """What a checkpoint belongs to: everything that the training depends on."""
     parts = {
         "schema": SCHEMA,
@@ -175,6 +224,7 @@ def _key(kind: type[Method], project: Project, features: Features) -> str:
         "front_end": as_plain(features.front_end),
         "classes": features.classes,
         "data": features.fingerprint,
+        "device": place.type,
     }
     return digest([json.dumps(parts, sort_keys=True)])
 

@@ -15,7 +15,7 @@ import soundfile
 from support.seeds import fresh
 
 from pqk.data import dataset
-from pqk.data.dataset import NOISE_FOLDER, SPLITS, SYNTHETIC_NOISE, DataSet, Skipped
+from pqk.data.dataset import NOISE_FOLDER, SPLITS, SYNTHETIC_NOISE, UNSEEN, DataSet, Skipped
 from pqk.errors import DataError
 from pqk.project import SILENCE, UNKNOWN, DataConfig
 
@@ -164,6 +164,54 @@ def test_unknown_is_capped_in_every_split(tmp_path: Path) -> None:
     assert Counter(clip.split for clip in unknown) == {"training": 16, "validation": 2, "testing": 1}
     assert {clip.path.split("/")[0] for clip in unknown} <= {"up", "left", "bed"}
     assert len({clip.path for clip in unknown}) == len(unknown)
+
+
+def left_out(root: Path, held: int) -> None:
+    """`small` and the words up and bed, of which `held` clips of up are in a list each."""
+    small(root)
+    fill(root, {word: [f"{i}.wav" for i in range(200)] for word in ("up", "bed")})
+    for name, first in (("validation_list.txt", 0), ("testing_list.txt", 100)):
+        with (root / name).open("a") as file:
+            file.writelines(f"up/{first + i}.wav\n" for i in range(held))
+
+
+def test_left_out_words_are_a_split_of_their_own(tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    left_out(root, 50)
+    found = scan(root, ["yes", "no"], DataConfig(silence=False, unknown_ratio=1000, unseen=("up",)))
+    unseen = [clip for clip in found.clips if clip.path.startswith("up/")]
+    assert {clip.split for clip in unseen} == {UNSEEN}
+    assert {found.classes[clip.label] for clip in unseen} == {UNKNOWN}
+    assert {clip.path for clip in unseen} == {f"up/{i}.wav" for i in (*range(50), *range(100, 150))}
+    assert found.notes == (
+        "words left out of training: 'up'; 100 clips, of held-out speakers",
+        "the validation split has no clip of '_unknown_'",
+        "the testing split has no clip of '_unknown_'",
+    )
+    others = [clip for clip in found.clips if clip not in unseen]
+    assert Counter(clip.path.split("/")[0] for clip in others) == {"yes": 10, "no": 10, "bed": 200}
+    assert UNSEEN not in {clip.split for clip in others}
+
+
+def test_too_few_of_held_out_speakers_and_all_are_taken(tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    left_out(root, 49)
+    found = scan(root, ["yes", "no"], DataConfig(silence=False, unseen=("up",)))
+    assert sum(clip.split == UNSEEN for clip in found.clips) == 200
+    assert (
+        found.notes[0] == "words left out of training: 'up'; 200 clips, of all speakers: only 98 are of held-out ones"
+    )
+
+
+def test_what_cannot_be_left_out(tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    left_out(root, 50)
+    with pytest.raises(DataError, match="no folder 'ub'") as caught:
+        scan(root, ["yes", "no"], DataConfig(unseen=("ub",)))
+    assert "'up'" in caught.value.hint
+    with pytest.raises(DataError, match="leaves no unknown word") as caught:
+        scan(root, ["yes", "no"], DataConfig(unseen=("up", "bed")))
+    assert "unseen" in caught.value.hint
 
 
 def test_underscore_folders_are_not_unknown_words(tmp_path: Path) -> None:

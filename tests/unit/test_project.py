@@ -72,6 +72,17 @@ def test_unusable_words(words: list[str], message: str) -> None:
         (HEAD + "[training]\nphase1_epochs = 3.5\n", "is not of type int"),
         (HEAD + "[training]\nphase1_epochs = true\n", "is not of type int"),
         (HEAD + "[training]\nphase1_epochs = 0\n", "must be at least 1"),
+        (HEAD + '[data]\nunseen = "cat"\n', "data.unseen must be a list of words"),
+        (HEAD + "[data]\nunseen = [3]\n", "data.unseen must be a list of words"),
+        (HEAD + '[data]\nunseen = ["cat", "cat"]\n', "word given twice: cat"),
+        (HEAD + '[data]\nunseen = ["a/b"]\n', "cannot be the name of a folder"),
+        (HEAD + '[data]\nunseen = ["_background_noise_"]\n', "cannot be the name of a folder"),
+        (HEAD + '[data]\nunseen = ["cat", "no"]\n', r"data\.unseen = \['cat', 'no'\]: no is in project\.words"),
+        (HEAD + '[data]\nunknown = false\nunseen = ["cat"]\n', "needs unknown = true"),
+        (HEAD + "[training]\nspeed_percent = 51\n", "must lie in 0..50"),
+        (HEAD + "[training]\npitch_percent = -1\n", "must lie in 0..50"),
+        (HEAD + "[training]\nunknown_spliced = 1.1\n", r"unknown_spliced = 1\.1: must lie in 0\.\.1"),
+        (HEAD + "[training]\nunknown_spliced = 0.6\nunknown_mixed = 0.6\n", r"unknown_mixed = 1\.2: must be at most 1"),
         (HEAD + "[compression]\nsparsity = 1.5\n", "must lie in 0..0.99"),
         (HEAD + '[compression]\nsparsity = "high"\n', "is not of type float"),
         (HEAD + "[compression]\nweight_bits = 9\n", "must lie in 2..8"),
@@ -114,6 +125,10 @@ def test_a_near_key_is_offered(tmp_path: Path) -> None:
     with pytest.raises(ProjectError) as caught:
         project.load(write(tmp_path, HEAD + "[training]\nlearning_rat = 0.1\n"))
     assert caught.value.hint == "did you mean learning_rate?"
+
+
+def test_words_left_out_are_read(tmp_path: Path) -> None:
+    assert project.load(write(tmp_path, HEAD + '[data]\nunseen = ["cat", "bed"]\n')).data.unseen == ("cat", "bed")
 
 
 def test_no_project(tmp_path: Path) -> None:

@@ -1,16 +1,21 @@
 """Augmentation: exact where energies are, within its limits, reproducible."""
 
+import hashlib
 import secrets
 
 import numpy as np
 import pytest
+from pqk_codegen.frontend import tables
 
 from pqk.frontend import FrontEnd
 from pqk.project import FrontEndConfig, TrainingConfig
 from pqk.train.augment import BAND_MASK, TIME_MASK, Augmenter, TrainingData, spec_augment
+from pqk.train.unknowns import MAKERS, Words
 
 FRONT_END = FrontEnd(FrontEndConfig(hop_ms=50, bands=8))
-PLAIN = {"shift_ms": 0, "noise_probability": 0.0, "spec_augment": False}
+PLAIN = {"shift_ms": 0, "noise_probability": 0.0, "spec_augment": False, "speed_percent": 0, "pitch_percent": 0}
+PLAIN |= dict.fromkeys(MAKERS, 0.0)
+NO_WORDS = (Words.of([]), None)
 
 
 @pytest.fixture
@@ -62,6 +67,81 @@ def test_noise_adds_energy_of_a_stretch_up_to_the_level(rng: np.random.Generator
     assert starts.max() > 40 - FRONT_END.frames - 3
 
 
+def test_batches_are_those_of_an_earlier_version() -> None:
+    """A digest from before speed, pitch and made-up words were there: switched off, they change no bit."""
+    rng = np.random.default_rng(5)
+    data = TrainingData(energies(rng, 40), np.arange(40) % 3, (energies(rng, 9).reshape(-1, 8),), Words.of([]), 2)
+    found = hashlib.sha256()
+    for inputs, labels in augmenter(shift_ms=100, noise_probability=0.5).batches(data, rng):
+        found.update(inputs.tobytes() + labels.astype(np.int64).tobytes())
+    assert found.hexdigest() == "f808c83f850707f87880ebaa1b1c4efa26ae5f6e348ebc405f934734dd18b669"
+
+
+def burst(frames: slice, bands: slice) -> np.ndarray:
+    """300 clips with an even energy in some frames and bands, and none elsewhere."""
+    clips = np.zeros((300, 101, 40), np.float32)
+    clips[:, frames, bands] = 2.0**20
+    return clips
+
+
+def wide(**changes: object) -> Augmenter:
+    return Augmenter(FrontEnd(FrontEndConfig()), TrainingConfig(**{**PLAIN, **changes}))  # type: ignore[arg-type]
+
+
+def test_speed_changes_the_length_around_the_middle_and_keeps_the_level(rng: np.random.Generator) -> None:
+    changed = wide(speed_percent=20)._change_speed(burst(slice(30, 71), slice(None)), rng)
+    np.testing.assert_allclose(changed[:, 50], 2.0**20)
+    assert changed.max() == 2.0**20
+    lengths = changed[:, :, 0].sum(axis=1) / 2.0**20
+    assert 40 / 1.2 - 1.5 < lengths.min() < 36
+    assert 48 < lengths.max() < 40 / 0.8 + 1.5
+    np.testing.assert_allclose(changed, changed[:, ::-1], rtol=1e-4)
+
+
+def test_a_faster_clip_has_silence_beside_it(rng: np.random.Generator) -> None:
+    changed = wide(speed_percent=20)._change_speed(burst(slice(None), slice(None)), rng)
+    faster = changed[:, 0, 0] == 0
+    assert 100 < faster.sum() < 200
+    assert (changed[~faster] == 2.0**20).all()
+    assert set(np.unique(changed)) == {0, 2.0**20}
+
+
+def test_speed_reads_a_clip_at_another_rate(rng: np.random.Generator) -> None:
+    ramp = np.broadcast_to(np.arange(101, dtype=np.float32)[:, np.newaxis], (50, 101, 40))
+    changed = wide(speed_percent=20)._change_speed(ramp, rng)[:, 20:81]
+    rates = np.diff(changed[:, :, 0], axis=1)
+    np.testing.assert_allclose(rates, np.repeat(rates[:, :1], rates.shape[1], axis=1), rtol=1e-3)
+    assert 0.8 <= rates.min() < 0.85 < 1.15 < rates.max() <= 1.2001
+    np.testing.assert_allclose(changed[:, 30], 50, rtol=1e-5)
+
+
+def test_pitch_multiplies_frequencies(rng: np.random.Generator) -> None:
+    """A tone at the middle of band 20 comes out at that frequency times a factor, whatever its time."""
+    change = wide(pitch_percent=20)
+    changed = change._change_pitch(burst(slice(10, 20), slice(20, 21)), rng)
+    assert not changed[:, :10].any()
+    assert not changed[:, 20:].any()
+    np.testing.assert_array_equal(changed[:, 10:20], changed[:, 10:11].repeat(10, axis=1))
+    corners = tables.hz_to_mel([20.0, 7600.0])
+    hz = tables.mel_to_hz(np.linspace(*corners, 42))[1:-1]
+    heard = changed[:, 10] @ hz / changed[:, 10].sum(axis=1) / hz[20]
+    assert 0.77 < heard.min() < 0.85
+    assert 1.15 < heard.max() < 1.23
+    np.testing.assert_allclose(change._bands_at(np.ones((1, 1))), np.arange(40)[np.newaxis], atol=1e-9)
+    doubled = change._bands_at(np.array([[2.0]]))[0]
+    np.testing.assert_allclose(np.interp(doubled[20:], np.arange(40), hz), hz[20:] / 2, rtol=0.01)
+
+
+def test_pitch_leaves_an_even_spectrum_even(rng: np.random.Generator) -> None:
+    clips = burst(slice(10, 20), slice(None))
+    np.testing.assert_array_equal(wide(pitch_percent=20)._change_pitch(clips, rng), clips)
+
+
+def test_digital_silence_stays_silence(rng: np.random.Generator) -> None:
+    nothing = np.zeros((40, 101, 40), np.float32)
+    assert not wide(speed_percent=30, pitch_percent=30, shift_ms=100).encode(nothing, (), rng).any()
+
+
 def test_spec_augment_blanks_one_stretch_of_frames_and_one_of_bands(rng: np.random.Generator) -> None:
     clips = np.full((500, 1, 101, 40), 9, np.uint8)
     blank = spec_augment(clips, rng)[:, 0] == 0
@@ -74,7 +154,7 @@ def test_spec_augment_blanks_one_stretch_of_frames_and_one_of_bands(rng: np.rand
 
 def test_an_epoch_has_every_clip_once_in_batches_of_nearly_equal_size(rng: np.random.Generator) -> None:
     clips = energies(rng, 65)
-    data = TrainingData(clips, np.arange(65), ())
+    data = TrainingData(clips, np.arange(65), (), *NO_WORDS)
     batches = list(augmenter(batch_size=32).batches(data, rng))
     assert sorted(len(labels) for _, labels in batches) == [21, 22, 22]
     assert sorted(np.concatenate([labels for _, labels in batches])) == list(range(65))
@@ -83,8 +163,9 @@ def test_an_epoch_has_every_clip_once_in_batches_of_nearly_equal_size(rng: np.ra
 
 
 def test_equal_generators_give_equal_batches(rng: np.random.Generator) -> None:
-    data = TrainingData(energies(rng, 30), np.arange(30), (energies(rng, 1)[0],))
-    everything = augmenter(shift_ms=100, noise_probability=0.8, spec_augment=True, batch_size=16)
+    data = TrainingData(energies(rng, 30), np.arange(30), (energies(rng, 1)[0],), *NO_WORDS)
+    kinds = {"shift_ms": 100, "noise_probability": 0.8, "spec_augment": True, "speed_percent": 20, "pitch_percent": 20}
+    everything = augmenter(batch_size=16, **kinds)
     seed = int(rng.integers(2**32))
     first, second = (list(everything.batches(data, np.random.default_rng(seed))) for _ in range(2))
     other = list(everything.batches(data, np.random.default_rng(seed + 1)))

@@ -10,14 +10,22 @@ import pytest
 import torch
 from pqk_codegen import interpreter, store
 
-from pqk.data.dataset import Clip
+from pqk.data.dataset import UNSEEN, Clip
 from pqk.errors import ProjectError
 from pqk.features import Features
 from pqk.frontend import FrontEnd
-from pqk.project import CompressionConfig, FrontEndConfig, NetworkConfig, Project, TrainingConfig
+from pqk.project import (
+    SILENCE,
+    UNKNOWN,
+    CompressionConfig,
+    FrontEndConfig,
+    NetworkConfig,
+    Project,
+    TrainingConfig,
+)
 from pqk.train import checkpoint
 from pqk.train.loop import Progress
-from pqk.train.run import train_compressed, train_float
+from pqk.train.run import _training_data, train_compressed, train_float
 
 FRONT_END = FrontEndConfig(hop_ms=50, bands=12)
 CLASSES = ("low", "middle", "high")
@@ -137,6 +145,42 @@ def test_the_record_and_the_network(project: Project, features: Features, tmp_pa
     assert record["labels_fake_quant_testing"] == predictions.tolist()
     assert record["accuracy"]["fake_quant"]["testing"] == (predictions == labels).mean()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["float", "pqk"]  # no checkpoint stays behind
+
+
+def with_unknown(features: Features, unseen: int = 0) -> Features:
+    """The third class is _unknown_, and so many of its clips of training are of words left out."""
+    splits = features.splits.copy()
+    splits[features.indices("training")[features.labels[features.indices("training")] == 2][:unseen]] = UNSEEN
+    return replace(features, classes=("low", "middle", UNKNOWN), splits=splits)
+
+
+def test_the_recall_on_words_left_out_is_recorded(project: Project, features: Features, tmp_path: Path) -> None:
+    features = with_unknown(features, 20)
+    out = train_both(replace(project, words=CLASSES[:2]), features, tmp_path)
+    recall = json.loads((out / "training.json").read_text())["unseen_unknown_recall"]
+    assert set(recall) == {"float", "fake_quant"}
+    predictions = interpreter.logits(store.load(out / "network"), features.inputs(UNSEEN)).argmax(axis=1)
+    assert len(predictions) == 20
+    assert recall["fake_quant"] == (predictions == 2).mean()
+    reference = json.loads((tmp_path / "float" / "training.json").read_text())["unseen_unknown_recall"]
+    assert reference == {"float": recall["float"]}
+
+
+def test_without_words_left_out_there_is_no_recall_of_them(
+    project: Project, features: Features, tmp_path: Path
+) -> None:
+    train_float(project, with_unknown(features), tmp_path / "float", report=silent)
+    assert "unseen_unknown_recall" not in json.loads((tmp_path / "float" / "training.json").read_text())
+
+
+def test_training_makes_words_up_of_all_clips_but_silence(features: Features) -> None:
+    clips = tuple(replace(clip, path=f"{'abc'[clip.label]}/{clip.path}") for clip in features.clips)
+    features = replace(features, classes=("low", UNKNOWN, SILENCE), clips=clips)
+    data = _training_data(features, FrontEnd(FRONT_END).frames)
+    assert data.unknown == 1
+    assert sorted(data.words.order) == np.flatnonzero(data.labels != 2).tolist()
+    one, other = data.words.pairs(300, np.random.default_rng(1))
+    assert (data.labels[one] != data.labels[other]).all()
 
 
 def test_both_networks_learn(project: Project, features: Features, tmp_path: Path) -> None:

@@ -39,7 +39,8 @@ class Reference(Method):
     @torch.no_grad()
     def predict(self, x: Tensor) -> Tensor:
         """Logits in floats. `x`: integer features [n, 1, frames, bands]."""
-        return self.network.interpret(FLOAT, x * self.source.scale)
+        place = next(self.parameters()).device
+        return self.network.interpret(FLOAT, x.to(place) * self.source.scale).cpu()
 
     def integers(self) -> Integers:
         """The reference's weights and ranges, rounded."""
