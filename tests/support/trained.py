@@ -23,7 +23,7 @@ def random_pqk(
     """A network with random weights, masks, statistics and ranges."""
     torch.manual_seed(int(rng.integers(2**32)))
     method = Pqk(make(arch, len(classes), width), source, compression, TrainingConfig(phase1_epochs=1)).train()
-    method.prune(method.zeros)
+    method.pruner.prune(1.0)
     for layer in method.network.convolutions():
         layer.norm.weight.data.normal_(1, 0.5)  # some are negative
         layer.norm.bias.data.normal_()
