@@ -1,4 +1,4 @@
-# The commands are `make demo` and `make test`; `make bench` measures. All set up what they need; see setup.sh.
+# The commands are `make demo` and `make test`; `make bench` measures, `make compare` trains for hours. All set up what they need; see setup.sh.
 
 # Real speech for the demo: PQK_DATA if set, else a folder that may lie beside the checkout, else a download.
 PQK_DATA ?= $(wildcard $(abspath ../shared/data/speech-commands))
@@ -14,7 +14,7 @@ REPORT := build/demo
 HOURS := 1
 PQK := .venv/bin/pqk-mcu --project $(DEMO)
 
-.PHONY: demo test bench lint clean
+.PHONY: demo test bench compare lint clean
 
 # Train, generate, compile, flash the emulated board, evaluate every test clip's audio over serial and hours of
 # continuous audio, report. Tuning, and building
@@ -34,6 +34,14 @@ endif
 # Measure networks of several sparsities on the emulated boards, and the demo's where it was built: build/bench.
 bench: .venv/.demo
 	$(PQK) bench
+
+# Train every method and setting of benchmarks/compare.toml with several seeds, all for as many epochs: hours. What is
+# finished is kept: after an interruption the same command goes on.
+compare: .venv/.demo
+ifeq ($(PQK_DATA),)
+	.venv/bin/pqk-mcu download mini
+endif
+	$(PQK) compare --rows benchmarks/compare.toml --measure --json benchmarks/compare.json
 
 test: lint
 	.venv/bin/python -m pytest

@@ -96,6 +96,14 @@ def objective(config: BuildConfig, board: Board, measured: Costs) -> Objective:
     )
 
 
+def plan_network(network: Network, board: Board, wanted: Objective) -> planning.Plan:
+    """Kernels, tables and arena of a network. Raises ModelError when no kernel supports an operation."""
+    try:
+        return planning.plan(network, board.cpu, wanted)
+    except IrError as error:
+        raise ModelError(str(error), "choose another network or board in pqk.toml") from error
+
+
 def compile_network(
     network: Network,
     board: Board,
@@ -120,8 +128,8 @@ def compile_network(
         wanted = replace(wanted, ram_limit=wanted.ram_limit - sum(listener.needs(network, arena=0).ram.values()))
     compiler = _Compiler(board, listener, wanted, note)
     if config.flash_limit_kb is None:
-        return compiler.compiled(_plan(network, board, wanted), directory)
-    smallest_plan = _plan(network, board, replace(wanted, goal="size"))
+        return compiler.compiled(plan_network(network, board, wanted), directory)
+    smallest_plan = plan_network(network, board, replace(wanted, goal="size"))
     smallest = replace(compiler, note=lambda _: None).compiled(smallest_plan, directory.with_name(SMALLEST))
     limit = round(1024 * config.flash_limit_kb)
     if smallest.flash > limit and smallest.chunk and listener:
@@ -133,7 +141,7 @@ def compile_network(
     others = smallest.flash - smallest_plan.flash - smallest_plan.code
     for _ in range(ATTEMPTS):
         try:
-            plan = _plan(network, board, replace(wanted, flash_limit=limit - others))
+            plan = plan_network(network, board, replace(wanted, flash_limit=limit - others))
         except FlashLimitError:
             break
         compiled = compiler.compiled(plan, directory)
@@ -169,13 +177,6 @@ def compiled_id(directory: Path) -> str | None:
     """Build id of the firmware in `directory`; the two appear in one rename, so it cannot be another's."""
     path = directory / BUILD_ID
     return path.read_text() if path.is_file() else None
-
-
-def _plan(network: Network, board: Board, wanted: Objective) -> planning.Plan:
-    try:
-        return planning.plan(network, board.cpu, wanted)
-    except IrError as error:
-        raise ModelError(str(error), "choose another network or board in pqk.toml") from error
 
 
 def _limit_error(config: BuildConfig, smallest: int) -> FitError:

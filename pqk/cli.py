@@ -318,6 +318,63 @@ def bench(
 
 
 @cli.command()
+@click.option(
+    "--rows", "rows_file", type=click.Path(path_type=Path), help="File of rows.  [default: compare.toml of the project]"
+)
+@click.option("--methods", help="Instead of a file: methods, separated by commas, at the project's own settings.")
+@click.option("--seeds", type=click.IntRange(1, 1000), help="Trainings of every row, instead of the file's; else 3.")
+@board_option
+@data_option
+@click.option("--workers", type=click.IntRange(min=1), help="Trainings at a time.  [default: number of processors]")
+@click.option("--measure", is_flag=True, help="Compile every network and run it on the emulated board, too.")
+@click.option(
+    "--clips", type=click.IntRange(min=1), default=20, show_default=True, help="With --measure: clips for each network."
+)
+@click.option("--json", "copy", type=click.Path(path_type=Path), help="Another file for what compare.json says.")
+@click.pass_obj
+def compare(
+    root: Path,
+    rows_file: Path | None,
+    methods: str | None,
+    seeds: int | None,
+    board_name: str | None,
+    data: Path | None,
+    workers: int | None,
+    measure: bool,
+    clips: int,
+    copy: Path | None,
+) -> None:
+    """Train methods or settings with several seeds, all for as many epochs, and compare them.
+
+    Fills build/compare: compare.json, compare.md (the table) and compare.svg. What is trained is kept: an interrupted
+    comparison goes on where it stopped, and build finds what it needs.
+    """
+    project, board = _open(root, board_name)
+    if rows_file and methods:
+        raise click.UsageError("--rows or --methods, not both")
+    from pqk.compare import rows
+
+    if methods is None:
+        comparison = rows.of_file(project, rows_file or root / rows.FILE, seeds)
+    else:
+        comparison = rows.of_methods(project, [method.strip() for method in methods.split(",")], seeds)
+    from pqk import tables
+    from pqk.compare import run, score
+    from pqk.console import comparing
+
+    folder = project.build_dir / "compare"
+    scorer = score.Scorer(folder, board, project.build, clips if measure else 0)
+    _offer_download(project, data)
+    with comparing() as tell:
+        outcome = run.run(comparison, scorer, data=data, processes=workers or os.cpu_count() or 1, tell=tell)
+    click.echo(tables.comparison(outcome.record))
+    click.echo(f"wrote {folder / run.FILE}, and beside it {run.TABLE} and {run.PICTURE}")
+    if copy:
+        run.write_record(copy, outcome.record)
+    run.raise_failures(outcome)
+
+
+@cli.command()
 @click.argument("which", type=click.Choice(["mini", "full"]))
 def download(which: str) -> None:
     """Fetch Speech Commands: the mini set (182 MB, 8 words) or the full one (2.3 GB, 35 words)."""

@@ -10,6 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from pqk.pipeline import Reporter
 
 if TYPE_CHECKING:
+    from pqk.compare.run import Teller
     from pqk.train.loop import Progress as TrainingProgress
 
 CONSOLE = Console(stderr=True, highlight=False)
@@ -63,11 +64,24 @@ def bars() -> Iterator[Bars]:
 
 
 @contextmanager
+def comparing() -> Iterator["Teller"]:
+    """A `Teller` that draws one bar for the epochs of all trainings, and a line for each that has ended."""
+    from pqk.compare.run import Teller
+
+    with bars() as shown:
+        yield Teller(_reporter(shown), lambda done, total, name: shown.update("epochs", done, total, name))
+
+
+@contextmanager
 def reporter() -> Iterator[Reporter]:
     """A `Reporter` that draws bars."""
     with bars() as shown:
-        yield Reporter(
-            note=lambda text: CONSOLE.print(text, markup=False),
-            extracting=lambda done, total: shown.update("front end", done, total),
-            training=shown.training,
-        )
+        yield _reporter(shown)
+
+
+def _reporter(shown: Bars) -> Reporter:
+    return Reporter(
+        note=lambda text: CONSOLE.print(text, markup=False),
+        extracting=lambda done, total: shown.update("front end", done, total),
+        training=shown.training,
+    )

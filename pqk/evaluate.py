@@ -166,6 +166,13 @@ def evaluate(
     return Evaluation(clips, unit, inferences, device.facts, stats, resumed, device.resets)
 
 
+def spread(count: int, limit: int | None) -> NDArray[np.int64]:
+    """Indices of at most `limit` clips, evenly spread: clips lie sorted by class, so all classes get their share."""
+    if limit is None or limit >= count:
+        return np.arange(count)
+    return np.arange(limit) * count // limit
+
+
 def _infer(device: Device, clips: Clips, index: int) -> Inference:
     inference = device.infer_audio(clips.audio(index)) if clips.audio else device.infer(clips.inputs[index])
     outputs = clips.logits.shape[1]

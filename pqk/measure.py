@@ -42,7 +42,7 @@ def run_evaluation(
     inputs, labels, names = extracted.subset(split)
     if not len(names):
         raise DataError(f"the {split} split has no clips", "pqk-mcu eval --split validation")
-    chosen = _spread(len(names), limit)
+    chosen = evaluate.spread(len(names), limit)
     clips = evaluate.Clips(
         split=split,
         names=[names[index] for index in chosen],
@@ -132,10 +132,3 @@ def _evaluation_path(directory: Path) -> Path:
 def _read(path: Path) -> dict[str, Any]:
     """A record; empty where it was not made yet, which the report turns into the command to run."""
     return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
-
-
-def _spread(count: int, limit: int | None) -> Any:
-    """Indices of at most `limit` clips, evenly spread: clips lie sorted by class, so all classes get their share."""
-    if limit is None or limit >= count:
-        return np.arange(count)
-    return np.arange(limit) * count // limit

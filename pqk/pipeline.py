@@ -48,6 +48,16 @@ class Reporter:
 
 
 @dataclass(frozen=True)
+class Stages:
+    """Folders of what was trained; each appears when it is complete."""
+
+    reference: Path
+    """The float network, the same for every compression."""
+    trained: Path
+    """The compressed network: network/ and training.json."""
+
+
+@dataclass(frozen=True)
 class Build:
     """What `build` leaves in build/<board>."""
 
@@ -74,22 +84,22 @@ def build(project: Project, board: Board, *, data: Path | None, report: Reporter
         PqkError: by culprit: the project, the data, a missing tool, a network too large for the board.
     """
     dataset = scan_data(project, data)
-    inputs = _features(project, dataset, report)
-    trained = _trained(project, inputs, report)
+    inputs = extracted(project, dataset, report)
+    network_of = trained(project, inputs, report)
     directory = board_directory(project, board.name)
-    generator = tuning_key(trained / "network", board)
+    generator = tuning_key(network_of / "network", board)
     measured = tune.load(directory, generator)
     key = _firmware_key(project, generator, measured)
     record, fresh = _up_to_date(directory, key), False
     if record is None:
-        network = _network(trained / "network")
+        network = read_network(network_of / "network")
         heard = listener(project, network)
         compiled = compile_network(network, board, directory / FIRMWARE, project.build, report.note, measured, heard)
         record, fresh = _record(project, network, compiled, measured) | {"key": key}, compiled.fresh
     for note in record["fallbacks"]:
         report.note(note)
     record["features"] = _features_key(project, inputs.fingerprint)
-    _keep(directory, trained, dataset.root, inputs, record)
+    _keep(directory, network_of, dataset.root, inputs, record)
     return Build(directory, record, fresh)
 
 
@@ -113,7 +123,7 @@ def network_directory(built: Build) -> Path:
 
 def load_network(built: Build) -> Network:
     """The network that a build was made from."""
-    return _network(network_directory(built))
+    return read_network(network_directory(built))
 
 
 def load_stream_network(built: Build) -> Network:
@@ -157,39 +167,75 @@ def _cache(project: Project, stage: str, key: str) -> Path:
     return project.build_dir / "cache" / f"{stage}-{key}"
 
 
-def _features(project: Project, dataset: DataSet, report: Reporter) -> Features:
-    directory = _cache(project, "features", _features_key(project, dataset.fingerprint))
+def features_folder(project: Project, fingerprint: str) -> Path:
+    """Where the features of the recordings with that fingerprint lie, or will."""
+    return _cache(project, "features", _features_key(project, fingerprint))
+
+
+def extracted(project: Project, dataset: DataSet, report: Reporter) -> Features:
+    """The recordings through the front end, computed now if need be."""
+    directory = features_folder(project, dataset.fingerprint)
     if directory.is_dir():
         return features.load(directory)
-    extracted = features.extract(dataset, project.front_end, directory, report.extracting)
-    for note in extracted.notes:
+    made = features.extract(dataset, project.front_end, directory, report.extracting)
+    for note in made.notes:
         report.note(note)
-    if extracted.skipped:
-        report.note(f"{len(extracted.skipped)} files could not be used:")
-        for item in extracted.skipped:
+    if made.skipped:
+        report.note(f"{len(made.skipped)} files could not be used:")
+        for item in made.skipped:
             report.note(f"  {item.path} {item.reason}")
-    return extracted
+    return made
 
 
-def _trained(project: Project, inputs: Features, report: Reporter) -> Path:
-    """Folder with the trained network, trained now if need be (the only place that imports the trainer)."""
+def stages(project: Project, inputs: Features) -> Stages:
+    """Where the results of the project's trainings lie, or will."""
     code = digest_tree(PACKAGE / "train", ["**/*.py"]) + digest_tree(CODEGEN, ["fold.py", "lane_limits.py", "ops/*.py"])
     common = [_features_key(project, inputs.fingerprint), code]
     common += [_text(as_plain(project.network)), _text(as_plain(project.training))]
-    reference = _cache(project, "float", digest(common))
-    trained = _cache(project, "trained", digest([*common, _text(as_plain(project.compression))]))
-    if trained.is_dir():
-        return trained
+    return Stages(
+        reference=_cache(project, "float", digest(common)),
+        trained=_cache(project, "trained", digest([*common, _text(as_plain(project.compression))])),
+    )
+
+
+def check_training(project: Project) -> None:
+    """Raise ProjectError where network and compression cannot be trained as `project` says; takes no time."""
     from pqk.train import run
 
     run.check(project)
-    if not reference.is_dir():
-        run.train_float(project, inputs, reference, report=report.training)
-    run.train_compressed(project, inputs, reference, trained, report=report.training)
-    return trained
 
 
-def _network(directory: Path) -> Network:
+def prunes(method: str) -> bool:
+    """Whether a method of compression makes weights zero. Raises ProjectError when it is not known."""
+    from pqk.train import run
+
+    return run.prunes(method)
+
+
+def reference(project: Project, inputs: Features, report: Reporter) -> Path:
+    """Folder with the float reference, trained now if need be."""
+    directory = stages(project, inputs).reference
+    if not directory.is_dir():
+        from pqk.train import run
+
+        run.train_float(project, inputs, directory, report=report.training)
+    return directory
+
+
+def trained(project: Project, inputs: Features, report: Reporter) -> Path:
+    """Folder with the trained network, trained now if need be (with `reference` all that imports the trainer)."""
+    directory = stages(project, inputs).trained
+    if directory.is_dir():
+        return directory
+    from pqk.train import run
+
+    run.check(project)
+    run.train_compressed(project, inputs, reference(project, inputs, report), directory, report=report.training)
+    return directory
+
+
+def read_network(directory: Path) -> Network:
+    """A network that was trained or kept. Raises ModelError when it is damaged."""
     try:
         return store.load(directory)
     except IrError as error:
@@ -198,7 +244,12 @@ def _network(directory: Path) -> Network:
 
 def tuning_key(network: Path, board: Board) -> str:
     """What measured costs of kernels hold for: the network in that folder, the generator, the board."""
-    return digest([digest_tree(network), digest_tree(CODEGEN.parent, ["**/*.py", "**/*.[ch]", "**/*.j2"]), salt(board)])
+    return digest([digest_tree(network), generator_key(), salt(board)])
+
+
+def generator_key() -> str:
+    """Of the generator's source: what plans and C depend on besides the network and the board."""
+    return digest_tree(CODEGEN.parent, ["**/*.py", "**/*.[ch]", "**/*.j2"])
 
 
 def _firmware_key(project: Project, generator: str, measured: tune.Costs) -> str:

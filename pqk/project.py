@@ -8,6 +8,7 @@ import tomllib
 import types
 import typing
 import unicodedata
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -103,14 +104,15 @@ class CompressionConfig:
     budget_nonzeros: int = 0
     """At most so many nonzero weights in the network, under one threshold over all layers; 0: no such budget."""
     budget_bytes: int = 0
-    """At most so many bytes of flash for tables and code specialised to weights, as the generator estimates; 0: none."""
+    """At most so many bytes of tables and code specialised to weights, as the generator estimates; 0: none."""
     budget_instructions: int = 0
     """At most so many instructions for an inference, as the generator estimates for `build.objective`; 0: none."""
     weight_bits: int = 4
     lane_budget: int = 0
-    """15 or 16: channels get finer weights, up to 8 bits, while their sums fit so many bits. 0: `weight_bits` for all.
+    """15 or 16: channels get finer weights than `weight_bits`, up to 8 bits, while their sums fit so many bits, and
+    coarser ones where those would not fit the 16 bits of a lane of the fast kernels. 0: `weight_bits` for all.
 
-    16 is all that the lanes of the fast kernels hold; 15 suits the fastest of them, too."""
+    16 is all that a lane holds; 15 suits the fastest kernels, too."""
     activation_bits: int = 7
     temperature: float = 2.0
     """Softens both outputs in phase 2's distillation loss."""
@@ -131,8 +133,6 @@ class CompressionConfig:
             _check(False, f"compression.{second}", getattr(self, second), f"there is compression.{first} already")
         _check(2 <= self.weight_bits <= 8, "compression.weight_bits", self.weight_bits, "must lie in 2..8")
         _check(self.lane_budget in (0, 15, 16), "compression.lane_budget", self.lane_budget, "must be 0, 15 or 16")
-        spare = self.weight_bits < 8 or not self.lane_budget
-        _check(spare, "compression.lane_budget", self.lane_budget, "adds bits up to 8, and weight_bits is 8 already")
         _check(4 <= self.activation_bits <= 8, "compression.activation_bits", self.activation_bits, "must lie in 4..8")
         _check(self.temperature > 0, "compression.temperature", self.temperature, "must be greater than 0")
         _check(self.distillation >= 0, "compression.distillation", self.distillation, "must not be negative")
@@ -240,6 +240,17 @@ class BuildConfig:
         _check(self.straight_line_kb >= 0, "build.straight_line_kb", self.straight_line_kb, "must not be negative")
 
 
+SECTIONS: dict[str, type[Any]] = {
+    "data": DataConfig,
+    "front_end": FrontEndConfig,
+    "network": NetworkConfig,
+    "compression": CompressionConfig,
+    "training": TrainingConfig,
+    "stream": StreamConfig,
+    "build": BuildConfig,
+}
+
+
 @dataclass(frozen=True)
 class Project:
     """Everything `pqk.toml` says. `root` is the folder it lies in."""
@@ -294,7 +305,28 @@ def load(root: Path) -> Project:
         raise ProjectError(f"{path}: {error.message}", error.hint or f"mend {path}") from error
 
 
-def check_words(words: typing.Sequence[str]) -> None:
+def overridden(project: Project, sections: Mapping[str, object]) -> Project:
+    """`project` with some keys of its sections changed: {"network": {"arch": "res8"}, ...}.
+
+    Raises ProjectError as `load` does: a section or key is unknown, or a value is wrong.
+    """
+    check_keys("the settings", sections, list(SECTIONS))
+    changed = {}
+    for name, value in sections.items():
+        changed[name] = dataclasses.replace(getattr(project, name), **_values(SECTIONS[name], name, value))
+    return dataclasses.replace(project, **changed)
+
+
+def check_keys(where: str, table: Mapping[str, object], keys: Sequence[str]) -> None:
+    """Raise ProjectError, with the nearest key that is known, unless every key of `table` is one of `keys`."""
+    for key in table:
+        if key not in keys:
+            near = difflib.get_close_matches(key, keys, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(keys)}"
+            raise ProjectError(f"unknown key {key!r} in {where}", hint)
+
+
+def check_words(words: Sequence[str]) -> None:
     """Raise ProjectError unless `words` are at least two different folder names."""
     if len(words) < 2:
         raise ProjectError(f"{len(words)} word(s) given; a classifier needs two or more", "add words, e.g. yes, no")
@@ -310,12 +342,12 @@ def _check_folders(words: typing.Sequence[str]) -> None:
             raise ProjectError(f"{word!r} cannot be the name of a folder of recordings", "use another word")
 
 
-def _composed(words: typing.Sequence[str]) -> set[str]:
+def _composed(words: Sequence[str]) -> set[str]:
     """Composed and decomposed accents are the same word."""
     return {unicodedata.normalize("NFC", word) for word in words}
 
 
-def create(root: Path, name: str, words: typing.Sequence[str], board: str, source: str | None = None) -> Path:
+def create(root: Path, name: str, words: Sequence[str], board: str, source: str | None = None) -> Path:
     """Write a commented pqk.toml into `root` (made if missing) and return its path.
 
     Raises ProjectError when one is there already, or the words are unusable.
@@ -331,17 +363,14 @@ def create(root: Path, name: str, words: typing.Sequence[str], board: str, sourc
 
 
 def _project(root: Path, table: dict[str, Any]) -> Project:
-    sections = {"data": DataConfig, "front_end": FrontEndConfig, "network": NetworkConfig}
-    sections |= {"compression": CompressionConfig, "training": TrainingConfig}
-    sections |= {"stream": StreamConfig, "build": BuildConfig}
-    _known("the file", table, ["project", *sections])
+    check_keys("the file", table, ["project", *SECTIONS])
     head = _table("project", table.get("project", {}))
-    _known("[project]", head, ["name", "words", "board"])
+    check_keys("[project]", head, ["name", "words", "board"])
     words = head.get("words")
     if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
         raise ProjectError("project.words must be a list of words", 'write words = ["yes", "no"]')
     check_words(words)
-    parts = {key: _section(kind, key, table.get(key, {})) for key, kind in sections.items()}
+    parts = {key: _section(kind, key, table.get(key, {})) for key, kind in SECTIONS.items()}
     name, board = head.get("name", root.name), head.get("board", Project.board)
     for key, value in (("name", name), ("board", board)):
         _check(isinstance(value, str) and bool(value), f"project.{key}", value, "must be a text")
@@ -349,10 +378,15 @@ def _project(root: Path, table: dict[str, Any]) -> Project:
 
 
 def _section(kind: type[Any], name: str, value: object) -> Any:
+    return kind(**_values(kind, name, value))
+
+
+def _values(kind: type[Any], name: str, value: object) -> dict[str, object]:
+    """The keys of a section that are given, each of its type."""
     table = _table(name, value)
     hints = typing.get_type_hints(kind)
-    _known(f"[{name}]", table, list(hints))
-    return kind(**{key: _typed(f"{name}.{key}", item, hints[key]) for key, item in table.items()})
+    check_keys(f"[{name}]", table, list(hints))
+    return {key: _typed(f"{name}.{key}", item, hints[key]) for key, item in table.items()}
 
 
 def _table(name: str, value: object) -> dict[str, Any]:
@@ -375,14 +409,6 @@ def _typed(key: str, value: object, wanted: Any) -> object:
     return value
 
 
-def _known(where: str, table: dict[str, Any], keys: list[str]) -> None:
-    for key in table:
-        if key not in keys:
-            near = difflib.get_close_matches(key, keys, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(keys)}"
-            raise ProjectError(f"unknown key {key!r} in {where}", hint)
-
-
 def _check(condition: bool, key: str, value: object, rule: str) -> None:
     if not condition:
         raise ProjectError(f"{key} = {value!r}: {rule}")
@@ -392,7 +418,7 @@ def _choice(key: str, value: str, choices: tuple[str, ...]) -> None:
     _check(value in choices, key, value, f"must be one of {', '.join(choices)}")
 
 
-def _new_text(name: str, words: typing.Sequence[str], board: str, source: str | None) -> str:
+def _new_text(name: str, words: Sequence[str], board: str, source: str | None) -> str:
     listed = ", ".join(json.dumps(word, ensure_ascii=False) for word in words)
     located = f"source = {json.dumps(source, ensure_ascii=False)}" if source else '# source = "recordings"'
     data, front, network = DataConfig(), FrontEndConfig(), NetworkConfig()
@@ -437,10 +463,10 @@ method = {json.dumps(compression.method)}              # pruned, quantised, dist
 sparsity = {compression.sparsity}              # share of zeros over all weights
 # Instead of sparsity one of three budgets, each spread over the layers by what a weight costs in them; 0: none.
 budget_nonzeros = {compression.budget_nonzeros}         # at most so many weights that are not zero
-budget_bytes = {compression.budget_bytes}            # at most so many bytes of flash for weights, as estimated
-budget_instructions = {compression.budget_instructions}     # at most so many instructions for an inference, as estimated
+budget_bytes = {compression.budget_bytes}            # at most so many bytes of flash for weights, estimated
+budget_instructions = {compression.budget_instructions}     # at most so many instructions of an inference, estimated
 weight_bits = {compression.weight_bits}
-lane_budget = {compression.lane_budget}              # 15 or 16: up to 8 bits where a channel's sums fit so many
+lane_budget = {compression.lane_budget}              # 15 or 16: weights as fine, or coarse, as sums of so many bits ask
 activation_bits = {compression.activation_bits}
 temperature = {compression.temperature}           # phase 2: softens teacher and student
 distillation = {compression.distillation}          # phase 2: weight of the distillation loss

@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from pqk import boards as board_files
 from pqk.boards import Board
+from pqk.compare import table as comparisons
 
 WIDTH = 160
 Q15_ONE = 32768
@@ -191,6 +193,17 @@ def bench(rows: Sequence[dict[str, Any]]) -> str:
             "yes" if row["exact"] else "NO",
         )
     return _text(table)
+
+
+def comparison(record: dict[str, Any]) -> str:
+    """The rows of a comparison, and what the columns are; see `pqk.compare.record`."""
+    heads, rows = comparisons.cells(record)
+    table = Table(box=None)
+    for index, head in enumerate(heads):
+        table.add_column(head, justify="left" if index < comparisons.LEFT else "right", no_wrap=index == 0)
+    for row in rows:
+        table.add_row(*(escape(cell) for cell in row))
+    return _text(table) + "\n" + "\n".join(comparisons.notes(record))
 
 
 def _kib(size: int) -> str:

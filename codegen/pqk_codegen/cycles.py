@@ -161,9 +161,8 @@ def _instructions(listing: str) -> Iterator[Instruction]:
     """The listing's instructions with its repeats written out."""
     levels: list[tuple[int, list[Instruction]]] = [(1, [])]
     for number, line in enumerate(listing.splitlines(), start=1):
-        code, *comment = _COMMENT.split(line, maxsplit=1)
-        marked = bool(comment and re.match(r"\s*taken\b", comment[0]))
-        match _LABEL.sub("", code).lower().split(maxsplit=1):
+        words, marked = _words(line)
+        match words:
             case [".rept", times] if times.strip().isdigit():
                 levels.append((int(times), []))
             case [".endr"] if len(levels) > 1:
@@ -177,6 +176,14 @@ def _instructions(listing: str) -> Iterator[Instruction]:
     if len(levels) > 1:
         raise ListingError(".rept without .endr")
     yield from levels[0][1]
+
+
+@cache
+def _words(line: str) -> tuple[list[str], bool]:
+    """Mnemonic and operands of a line, if it has them, and whether it is marked as taken. Code repeats its lines."""
+    code, *comment = _COMMENT.split(line, maxsplit=1)
+    marked = bool(comment and re.match(r"\s*taken\b", comment[0]))
+    return _LABEL.sub("", code).lower().split(maxsplit=1), marked
 
 
 @cache

@@ -40,25 +40,39 @@ def measure_case(case: Case, folder: Path, inputs: int, earlier: Row | None) -> 
     if earlier and (earlier["build_id"], earlier["inputs"]) == (compiled.build_id, inputs):
         measured = earlier
     else:
-        measured = _measured(_run(network, board, compiled, folder, inputs))
+        measured = _measured(run_clips(board, compiled, folder, _random_clips(network, inputs)))
     return _row(case, board, compiled, inputs, measured)
 
 
-def _run(network: Network, board: Board, compiled: Compiled, folder: Path, inputs: int) -> Evaluation:
+def run_clips(board: Board, compiled: Compiled, folder: Path, clips: Clips) -> Evaluation:
+    """Flash an emulated board with what was compiled and send it `clips`; what is done is kept in `folder`.
+
+    Raises LinkError when the device does not answer, ToolError without an emulator.
+    """
     runners.flash(board, compiled.elf, folder, expected_build=compiled.build_id)
-    x = random_inputs(network, np.random.default_rng(inputs), inputs)
     return evaluate(
         lambda: runners.connect(board, folder, expected_build=compiled.build_id),
-        Clips(
-            split="random",
-            names=[f"input {index}" for index in range(inputs)],
-            inputs=x,
-            labels=np.zeros(inputs, np.int64),
-            logits=interpreter.logits(network, x).astype(np.int32),
-        ),
+        clips,
         Unit(board.timer.unit, board.timer.units_per_tick),
         folder / "journal.jsonl",
         lambda *_: None,
+    )
+
+
+def network_flash(compiled: Compiled) -> int:
+    """Bytes of the network's code and tables in the linked firmware, without the firmware round it."""
+    linker_map = (compiled.directory / "firmware.map").read_text(encoding="utf-8")
+    return firmware.flash_of(linker_map, GENERATED)
+
+
+def _random_clips(network: Network, count: int) -> Clips:
+    x = random_inputs(network, np.random.default_rng(count), count)
+    return Clips(
+        split="random",
+        names=[f"input {index}" for index in range(count)],
+        inputs=x,
+        labels=np.zeros(count, np.int64),
+        logits=interpreter.logits(network, x).astype(np.int32),
     )
 
 
@@ -74,7 +88,6 @@ def _measured(evaluation: Evaluation) -> Row:
 
 def _row(case: Case, board: Board, compiled: Compiled, inputs: int, measured: Row) -> Row:
     plan = compiled.plan
-    linker_map = (compiled.directory / "firmware.map").read_text(encoding="utf-8")
     return {
         "network": case.network,
         "core": board.cpu,
@@ -83,7 +96,7 @@ def _row(case: Case, board: Board, compiled: Compiled, inputs: int, measured: Ro
         "weight_bits": case.bits,
         "instructions": measured["instructions"],
         "modelled_cycles": round(plan.cost.cycles) if board.modelled else None,
-        "flash": firmware.flash_of(linker_map, GENERATED),
+        "flash": network_flash(compiled),
         "ram": plan.arena,
         "exact": measured["exact"],
         "inputs": inputs,

@@ -88,7 +88,7 @@ class _Chain:
     """A network that grows layer by layer, each calibrated on what the layers before it make of random inputs."""
 
     def __init__(self, shape: tuple[int, int, int], dtype: str, sparsity: float, bits: int, seed: int) -> None:
-        self._sparsity, self._bits = sparsity, bits
+        self._sparsity, self._bits, self._largest = sparsity, bits, 2 ** (bits - 1) - 1
         # Separate streams, so that the weights depend on nothing but the seed.
         self._weights, self._biases, inputs = (np.random.default_rng([seed, stream]) for stream in range(3))
         largest = {"uint8": 255, "int8": 127}[dtype]
@@ -111,12 +111,12 @@ class _Chain:
     ) -> None:
         """Append a convolution with ReLU and average pool."""
         shape = (channels, self.current.shape[0], *kernel)
-        weights = quantise(prune(self._weights.normal(size=shape), self._sparsity), self._bits)
+        weights = quantise(prune(self._weights.normal(size=shape), self._sparsity), self._largest)
         self._convolution(Conv2d, name, weights, stride, padding, pool, level)
 
     def depthwise(self, name: str, kernel: tuple[int, int], *, padding: tuple[int, int, int, int]) -> None:
         """Append a depthwise convolution with ReLU, of which no weight is pruned."""
-        weights = quantise(self._weights.normal(size=(self.current.shape[0], *kernel)), self._bits)
+        weights = quantise(self._weights.normal(size=(self.current.shape[0], *kernel)), self._largest)
         self._convolution(DepthwiseConv2d, name, weights, (1, 1), padding, (1, 1), LEVEL)
 
     def add(self, name: str, residual: Tensor) -> None:
@@ -131,7 +131,7 @@ class _Chain:
         mean = SumPool("mean", (source.name,), "mean_out")
         self._append(mean, source.shape[:1], "int32", source.scale / positions, positions * MAXIMUM)
         pruned = prune(self._weights.normal(size=(len(CLASSES), *source.shape[:1])), self._sparsity)
-        weights = quantise(pruned[None], self._bits)[0]  # as one channel, hence with one step
+        weights = quantise(pruned[None], self._largest)[0]  # as one channel, hence with one step
         spread = np.std(self._values["mean_out"] @ weights.T.astype(np.int64))
         bias = np.rint(self._biases.normal(0, 0.1 * spread, len(CLASSES))).astype(np.int32)
         fully = FullyConnected("fc", ("mean_out",), "logits", weights, bias)
@@ -200,11 +200,13 @@ def prune(weights: Array, sparsity: float) -> Array:
     return flat.reshape(weights.shape)
 
 
-def quantise(weights: Array, bits: int) -> Array:
-    """int8 of the same shape [out, ...]: symmetric, one step for each output channel; only zero becomes zero."""
-    limit = 2 ** (bits - 1) - 1
+def quantise(weights: Array, limit: int | Array) -> Array:
+    """int8 of the same shape [out, ...]: symmetric, one step for each output channel; only zero becomes zero.
+
+    `limit`: the largest integer, of all channels or of each [out].
+    """
     largest = np.abs(weights).max(axis=tuple(range(1, weights.ndim)), keepdims=True)
-    step = np.where(largest > 0, largest, 1) / limit
+    step = np.where(largest > 0, largest, 1) / np.broadcast_to(limit, len(weights)).reshape(largest.shape)
     magnitude = np.maximum(np.rint(np.abs(weights) / step), 1)
     return np.asarray((np.sign(weights) * magnitude).astype(np.int8))
 

@@ -79,7 +79,7 @@ def training(history: dict[str, list[dict[str, Any]]], *, wide: bool) -> str:
     inner = width - left - right
 
     def paint(figure: "Figure") -> None:
-        upper, lower = _axes(figure, left, 30, inner, UPPER), _axes(figure, left, 302, inner, 62)
+        upper, lower = corner_axes(figure, left, 30, inner, UPPER), corner_axes(figure, left, 302, inner, 62)
         lower.sharex(upper)
         ends = [_curve(upper, history["float"], ORANGE), _curve(upper, history["pqk"], BLUE)]
         _percent_axis(upper, [*ends[0], *ends[1]])
@@ -87,7 +87,7 @@ def training(history: dict[str, list[dict[str, Any]]], *, wide: bool) -> str:
         _phases(upper, lower, history["pqk"], wide, small)
         _sparsity(lower, history["pqk"], small + 1)
         for axes, heading in ((upper, "accuracy"), (lower, "share of weights that are zero")):
-            _quiet(axes, small)
+            quiet(axes, small)
             axes.text(0, 1, heading, transform=axes.transAxes + _shift(-left, 9), color=INK, size=small)
         upper.tick_params(labelbottom=False)
         lower.set_xlabel("epoch", color=MUTED, size=small)
@@ -221,12 +221,12 @@ def trade_off(conditions: Sequence[dict[str, Any]], *, wide: bool) -> str:
     most = max(1.0, *(point["per_hour"] for condition in conditions for point in condition["curve"]))
 
     def paint(figure: "Figure") -> None:
-        axes = _axes(figure, left, 30, width - left - right, height - 84)
+        axes = corner_axes(figure, left, 30, width - left - right, height - 84)
         axes.set_xscale("symlog", linthresh=1, linscale=0.6)
         axes.set_xlim(-0.04, most)
         axes.set_ylim(0, 100)
         ends = [_trade_off_curve(axes, one, colour) for one, colour in zip(conditions, CURVES, strict=False)]
-        _quiet(axes, small)
+        quiet(axes, small)
         ticks = [tick for tick in _FEW if tick <= most and (wide or tick in (0, 1, 10, 100, 1000))]
         axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
         axes.set_xticks([], minor=True)
@@ -344,7 +344,7 @@ def _canvas(figure: "Figure", width: float, height: float) -> "Axes":
     return axes
 
 
-def _axes(figure: "Figure", x: float, y: float, width: float, height: float) -> "Axes":
+def corner_axes(figure: "Figure", x: float, y: float, width: float, height: float) -> "Axes":
     """Axes whose top left corner lies at (x, y) pixels, y downwards."""
     whole, tall = 72 * figure.get_size_inches()
     return figure.add_axes((x / whole, 1 - (y + height) / tall, width / whole, height / tall))
@@ -363,7 +363,8 @@ def _shift(x: float, y: float) -> "Transform":
     return Affine2D().translate(x, y)
 
 
-def _quiet(axes: "Axes", size: float) -> None:
+def quiet(axes: "Axes", size: float) -> None:
+    """Only a foot line, pale rules across and muted numbers, as in every plot of the report."""
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.spines["bottom"].set_color(RULE)
     axes.grid(axis="y", color=RULE, linewidth=0.6, alpha=0.7)

@@ -44,6 +44,16 @@ def draw(paint: Callable[["Figure"], None], width: float, height: float, *, name
     return _inline(output.getvalue(), name, title, text)
 
 
+def standalone(element: str) -> str:
+    """What `draw` returns as a file of its own, at its natural size on white: its reader's page may be dark."""
+    ET.register_namespace("", SVG)
+    ET.register_namespace("xlink", XLINK)
+    root = ET.fromstring(element)
+    _, _, width, height = root.attrib["viewBox"].split()
+    root.attrib |= {"width": width, "height": height, "style": "background: #ffffff"}
+    return ET.tostring(root, encoding="unicode") + "\n"
+
+
 def _inline(document: str, name: str, title: str, text: str) -> str:
     """The `svg` element of a whole SVG document, made fit to stand inside a page beside others."""
     ET.register_namespace("", SVG)

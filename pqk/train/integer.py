@@ -19,6 +19,7 @@ from pqk_codegen.ops import Add, Conv2d, DepthwiseConv2d, FullyConnected, SumPoo
 from torch import Tensor, nn
 
 from pqk.errors import ProjectError
+from pqk.frontend import FrontEnd
 from pqk.train.networks.layers import Block, Classifier, Convolution, Network
 from pqk.train.quantize import QuantizedWeight
 
@@ -35,6 +36,11 @@ class InputFormat:
     shape: tuple[int, int, int]
     dtype: str
     scale: float
+
+    @classmethod
+    def of(cls, front_end: FrontEnd) -> "InputFormat":
+        """One clip's features."""
+        return cls((1, front_end.frames, front_end.features_per_frame), front_end.dtype, front_end.scale)
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ class Source:
 
 
 def channel_limits(
-    layer: Convolution, weight: Tensor, source: Source, output_step: float, *, bits: int, least: int
+    layer: Convolution, weight: Tensor, source: Source, output_step: float, *, bits: int, usual: int
 ) -> Tensor:
     """float32 [out, 1, 1, 1]: the largest integer of each output channel; see `pqk_codegen.lane_limits`.
 
@@ -40,7 +40,7 @@ def channel_limits(
         output_scale=output_step,
         pool=layer.pool,
         bits=bits,
-        least=least,
+        usual=usual,
     )
     return torch.from_numpy(limits).float().reshape(-1, 1, 1, 1)
 

@@ -48,14 +48,14 @@ class NetworkQuantizer(nn.Module):
 
     def _limit(self, layer: Convolution | Classifier, kept: Tensor) -> Tensor:
         """The largest integer of the layer's weights, or of each output channel of a convolution."""
-        least = largest_integer(self.compression.weight_bits)
+        usual = largest_integer(self.compression.weight_bits)
         if isinstance(layer, Classifier):
-            return torch.tensor(float(least))
+            return torch.tensor(float(usual))
         lane = self.compression.lane_budget
         if not lane:
-            return torch.full((len(kept), 1, 1, 1), float(least), device=kept.device)
+            return torch.full((len(kept), 1, 1, 1), float(usual), device=kept.device)
         output_step = self.quantizers()[layer.stream].step
-        return channel_limits(layer, kept, self._source(layer), output_step, bits=lane, least=least).to(kept.device)
+        return channel_limits(layer, kept, self._source(layer), output_step, bits=lane, usual=usual).to(kept.device)
 
     def _source(self, layer: Convolution) -> Source:
         stream = self.reads[layer.name]

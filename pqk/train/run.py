@@ -30,10 +30,11 @@ from pqk.train import checkpoint, device, distributed, networks
 from pqk.train.augment import Augmenter, TrainingData
 from pqk.train.integer import InputFormat, to_ir
 from pqk.train.loop import Held, Progress, Report, accuracy, fit, predict
-from pqk.train.methods import Method, Reference, find_method
+from pqk.train.methods import METHODS, Method, Reference, find_method
+from pqk.train.registry import find
 from pqk.train.unknowns import Words
 
-__all__ = ["Progress", "check", "train_compressed", "train_float"]
+__all__ = ["Progress", "check", "prunes", "train_compressed", "train_float"]
 
 SCHEMA = 1
 RECORD = "training.json"
@@ -48,6 +49,11 @@ M = TypeVar("M", bound=Method)
 def check(project: Project) -> None:
     """Raise ProjectError where network and compression cannot be trained as `project` says; takes no time."""
     _make(find_method(project.compression), project, FrontEnd(project.front_end), len(project.classes))
+
+
+def prunes(name: str) -> bool:
+    """Whether a method makes weights zero. Raises ProjectError when it is not known."""
+    return find(METHODS, "compression.method", name).prunes
 
 
 def train_float(
@@ -138,9 +144,8 @@ class _Outcome(Generic[M]):
 
 def _make(kind: type[M], project: Project, front_end: FrontEnd, classes: int) -> M:
     torch.manual_seed(project.training.seed)
-    source = InputFormat((1, front_end.frames, front_end.features_per_frame), front_end.dtype, front_end.scale)
     network = networks.make(project.network.arch, classes, project.network.width)
-    return kind(network, source, project.compression, project.training)
+    return kind(network, InputFormat.of(front_end), project.compression, project.training)
 
 
 def _train(

@@ -104,7 +104,7 @@ def test_pruning_by_hand() -> None:
 def test_quantisation_by_hand() -> None:
     weights = np.array([[7.0, -3.4, 0.1, 0.0], [-0.5, 0.25, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0]])
     # steps 1 and 0.5 / 7; 0.1 would round to zero, but only zero becomes zero
-    assert quantise(weights, 4).tolist() == [[7, -3, 1, 0], [-7, 4, 0, 0], [0, 0, 0, 0]]
+    assert quantise(weights, 7).tolist() == [[7, -3, 1, 0], [-7, 4, 0, 0], [0, 0, 0, 0]]
 
 
 def test_inputs_have_the_type_and_range_of_the_network() -> None:

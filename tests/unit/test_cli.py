@@ -14,7 +14,7 @@ HEAVY = ("torch", "numpy", "matplotlib", "rich", "serial", "soundfile", "scipy",
 def test_help_is_instant(tmp_path: Path) -> None:
     outcomes = [pqk_mcu("--help", cwd=tmp_path) for _ in range(5)]
     assert all(outcome.code == 0 for outcome in outcomes)
-    for command in ("new", "build", "flash", "tune", "eval", "report", "boards", "bench", "download"):
+    for command in ("new", "build", "flash", "tune", "eval", "report", "boards", "bench", "compare", "download"):
         assert command in outcomes[0].out
     assert min(outcome.seconds for outcome in outcomes) < 0.5
 
@@ -28,7 +28,8 @@ def test_the_command_line_imports_nothing_heavy() -> None:
 def test_only_the_trainer_imports_torch() -> None:
     """Everything that building, flashing, evaluating and reporting need, without the trainer."""
     modules = (
-        "pqk.pipeline, pqk.console, pqk.tables, pqk.runners, pqk.evaluate, pqk.report, pqk.features, pqk.bench.run"
+        "pqk.pipeline, pqk.console, pqk.tables, pqk.runners, pqk.evaluate, pqk.report, pqk.features, pqk.bench.run, "
+        "pqk.compare.run"
     )
     code = f"import {modules}, sys; print('torch' in sys.modules)"
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout

@@ -25,7 +25,7 @@ class Layer:
     output_scale: float
     pool: tuple[int, int]
 
-    def limits(self, least: int, bits: int = 16) -> Array:
+    def limits(self, usual: int, bits: int = 16) -> Array:
         return lane_limits(
             self.weights,
             self.bn_scale,
@@ -35,7 +35,7 @@ class Layer:
             output_scale=self.output_scale,
             pool=self.pool,
             bits=bits,
-            least=least,
+            usual=usual,
         )
 
     def fold(self, limits: Array) -> FoldedConv:
@@ -86,22 +86,39 @@ def random_layer(rng: np.random.Generator, *, gain: float, pool: tuple[int, int]
 
 @pytest.mark.parametrize("gain", [0.05, 2.0, 20.0])
 @pytest.mark.parametrize("pool", [(1, 1), (4, 3), (2, 2)])
-@pytest.mark.parametrize(("least", "bits"), [(1, 16), (7, 16), (1, 15)])
-def test_what_is_given_more_bits_fits(gain: float, pool: tuple[int, int], least: int, bits: int) -> None:
+@pytest.mark.parametrize(("usual", "bits"), [(1, 16), (7, 16), (1, 15), (7, 15)])
+def test_what_is_given_more_bits_fits(gain: float, pool: tuple[int, int], usual: int, bits: int) -> None:
     rng = fresh("lane limits")
     given = 0
     for _ in range(15):
         layer = random_layer(rng, gain=gain, pool=pool)
-        limits, base = layer.limits(least, bits), np.full(OUT, least)
-        more = limits > least
+        limits = layer.limits(usual, bits)
+        more = limits > usual
         given += int(more.sum())
-        assert limits.min() >= least
+        assert limits.min() >= 1
         assert limits.max() <= LARGEST_WEIGHT
         assert layer.fit(limits, bits)[more].all()
-        before = [channel.fits_lane for channel in layer.channels(base)]
-        after = [channel.fits_lane for channel in layer.channels(limits)]
-        assert not any(a and not b for a, b in zip(before, after, strict=True))
     assert given > 20
+
+
+@pytest.mark.parametrize("gain", [0.05, 2.0])
+@pytest.mark.parametrize("pool", [(1, 1), (4, 3)])
+def test_every_channel_keeps_to_its_lane(gain: float, pool: tuple[int, int]) -> None:
+    """Where the usual weights do not fit, coarser ones do."""
+    rng = fresh("coarser")
+    coarser = 0
+    for _ in range(40):
+        layer = random_layer(rng, gain=gain, pool=pool)
+        limits, usual = layer.limits(7), np.full(OUT, 7)
+        found, before = layer.channels(limits), layer.channels(usual)
+        kept = [channel.fits_lane and channel.fits_signed_lane for channel in found]
+        assert all(fits or limit == 1 for fits, limit in zip(kept, limits, strict=True))
+        less = (limits < 7) & (limits > 1)
+        coarser += int(less.sum())
+        assert all(fits for fits, fewer in zip(kept, less, strict=True) if fewer)
+        used = np.array([max(c.high / 2**15, -c.low / 2**15, _span(c) / 2**16) for c in before])
+        assert (used[less] > 0.98).all()
+    assert coarser > 10
 
 
 @pytest.mark.parametrize("bits", [15, 16])

@@ -93,7 +93,6 @@ def test_unusable_words(words: list[str], message: str) -> None:
             HEAD + "[compression]\nbudget_instructions = 9\nbudget_nonzeros = 5\n",
             r"compression\.budget_instructions = 9: there is compression\.budget_nonzeros already",
         ),
-        (HEAD + "[compression]\nlane_budget = 16\nweight_bits = 8\n", "lane_budget = 16: .* weight_bits is 8"),
         (HEAD + '[front_end]\nkind = "wavelet"\n', "must be one of log-mel, mfcc"),
         (HEAD + "[front_end]\nlow_hz = 5000\nhigh_hz = 300\n", "low_hz"),
         (HEAD + "[front_end]\nwindow_ms = 65\n", "10..64"),
