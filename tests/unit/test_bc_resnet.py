@@ -1,11 +1,14 @@
 """BC-ResNet: its normalisation, its blocks, and what is refused because it has no integers."""
 
+from pathlib import Path
+
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from pqk.errors import ProjectError
+from pqk.project import NetworkConfig, Project
 from pqk.train.arithmetic import FLOAT, RealArithmetic
 from pqk.train.integer import InputFormat, Quantization, fold
 from pqk.train.lanes import Source, channel_limits
@@ -13,6 +16,7 @@ from pqk.train.networks import make
 from pqk.train.networks.bc_resnet import SUB_BANDS, BroadcastBlock, SubSpectralNorm
 from pqk.train.networks.layers import Block, Classifier, Convolution
 from pqk.train.quantize import quantize_weight, straight_through
+from pqk.train.run import check
 
 SOURCE = InputFormat((1, 101, 40), "uint8", 0.125)
 
@@ -85,10 +89,17 @@ def test_there_are_no_integers_for_a_device_yet() -> None:
     assert "res8-narrow" in error.value.hint
 
 
+def test_a_project_that_is_for_a_device_is_refused_before_anything_is_trained() -> None:
+    project = Project(Path(), "words", ("yes", "no"), network=NetworkConfig("bc-resnet", 16))
+    with pytest.raises(ProjectError, match=r"network\.arch = 'bc-resnet' cannot run on a device yet") as error:
+        check(project)
+    assert "res8-narrow" in error.value.hint
+
+
 def test_a_lane_budget_is_refused() -> None:
     layer = BroadcastBlock(1, 4, 4, stride=1, dilation=1).bands
     with pytest.raises(ProjectError, match="normalisation that does not become integers") as error:
-        channel_limits(layer, layer.weight, Source.of_input(SOURCE), 0.1, bits=16, least=7)
+        channel_limits(layer, layer.weight, Source.of_input(SOURCE), 0.1, bits=16, usual=7)
     assert "lane_budget = 0" in error.value.hint
 
 

@@ -39,6 +39,13 @@ NETWORKS: dict[str, Architecture] = {
 }
 
 
+def check_device(arch: str) -> None:
+    """Raise ProjectError for an unknown `arch`, and for one that no device runs."""
+    if not find(NETWORKS, "network.arch", arch).integral:
+        known = ", ".join(name for name, architecture in NETWORKS.items() if architecture.integral)
+        raise ProjectError(f"network.arch = {arch!r} cannot run on a device yet", f"choose: {known}")
+
+
 def make(arch: str, classes: int, width: int = 0) -> Network:
     """A network with fresh weights from torch's global generator. `width`: channels; 0 for the architecture's own.
 
