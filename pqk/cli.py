@@ -71,11 +71,33 @@ def data_option(command: Any) -> Any:
     return click.option("--data", type=click.Path(path_type=Path), help=text)(command)
 
 
+def device_option(command: Any) -> Any:
+    """`--device`, for commands that train."""
+    choice = click.Choice(["auto", "cpu", "cuda"])
+    text = "Where to train; auto takes a GPU if there is one."
+    return click.option("--device", type=choice, default="auto", show_default=True, help=text)(command)
+
+
+@cli.command()
+@data_option
+@device_option
+@click.pass_obj
+def train(root: Path, data: Path | None, device: str) -> None:
+    """Train what build would train. On several GPUs or machines: torchrun ... --no-python pqk-mcu train."""
+    from pqk import pipeline, project
+    from pqk.console import reporter
+
+    opened = project.load(root)
+    with reporter() as report:
+        click.echo(f"trained {pipeline.train(opened, data=data, report=report, device=device)}")
+
+
 @cli.command()
 @board_option
 @data_option
+@device_option
 @click.pass_obj
-def build(root: Path, board_name: str | None, data: Path | None) -> None:
+def build(root: Path, board_name: str | None, data: Path | None, device: str) -> None:
     """Train if needed, generate C, compile: build/BOARD/firmware/firmware.elf, .hex, .bin and .map."""
     project, board = _open(root, board_name)
     _offer_download(project, data)
@@ -83,7 +105,7 @@ def build(root: Path, board_name: str | None, data: Path | None) -> None:
     from pqk.console import reporter
 
     with reporter() as report:
-        built = pipeline.build(project, board, data=data, report=report)
+        built = pipeline.build(project, board, data=data, report=report, device=device)
     click.echo(tables.sizes(built.record, board))
     state = "built" if built.fresh else "up to date:"
     click.echo(f"{state} {built.elf} (build {built.record['id']})")
@@ -326,6 +348,7 @@ def bench(
 @board_option
 @data_option
 @click.option("--workers", type=click.IntRange(min=1), help="Trainings at a time.  [default: number of processors]")
+@device_option
 @click.option("--measure", is_flag=True, help="Compile every network and run it on the emulated board, too.")
 @click.option(
     "--clips", type=click.IntRange(min=1), default=20, show_default=True, help="With --measure: clips for each network."
@@ -340,6 +363,7 @@ def compare(
     board_name: str | None,
     data: Path | None,
     workers: int | None,
+    device: str,
     measure: bool,
     clips: int,
     copy: Path | None,
@@ -366,7 +390,8 @@ def compare(
     scorer = score.Scorer(folder, board, project.build, clips if measure else 0)
     _offer_download(project, data)
     with comparing() as tell:
-        outcome = run.run(comparison, scorer, data=data, processes=workers or os.cpu_count() or 1, tell=tell)
+        processes = workers or os.cpu_count() or 1
+        outcome = run.run(comparison, scorer, data=data, processes=processes, tell=tell, device=device)
     click.echo(tables.comparison(outcome.record))
     click.echo(f"wrote {folder / run.FILE}, and beside it {run.TABLE} and {run.PICTURE}")
     if copy:

@@ -16,9 +16,11 @@ from pqk_codegen.errors import IrError
 from pqk_codegen.ir import Network
 from pqk_codegen.streaming import with_interior_mean
 
-from pqk import __version__, choices, features, firmware, tune
+from pqk import __version__, boards, choices, features, firmware, tune
 from pqk.boards import Board
+from pqk.budget import NetworkCosts
 from pqk.build import Compiled, compile_network, compiled_id, listener, salt
+from pqk.costs import project_costs
 from pqk.data.dataset import SPLITS, DataSet, scan
 from pqk.data.source import locate
 from pqk.errors import ModelError, ProjectError
@@ -77,15 +79,15 @@ def board_directory(project: Project, board_name: str) -> Path:
     return project.build_dir / board_name
 
 
-def build(project: Project, board: Board, *, data: Path | None, report: Reporter) -> Build:
-    """Bring the firmware for `board` up to date, training only if nothing fitting was trained before.
+def build(project: Project, board: Board, *, data: Path | None, report: Reporter, device: str = "auto") -> Build:
+    """Bring the firmware for `board` up to date, training (on `device`) only if nothing fitting was trained before.
 
     Raises:
         PqkError: by culprit: the project, the data, a missing tool, a network too large for the board.
     """
     dataset = scan_data(project, data)
     inputs = extracted(project, dataset, report)
-    network_of = trained(project, inputs, report)
+    network_of = trained(project, inputs, report, device)
     directory = board_directory(project, board.name)
     generator = tuning_key(network_of / "network", board)
     measured = tune.load(directory, generator)
@@ -189,20 +191,39 @@ def extracted(project: Project, dataset: DataSet, report: Reporter) -> Features:
 
 def stages(project: Project, inputs: Features) -> Stages:
     """Where the results of the project's trainings lie, or will."""
-    code = digest_tree(PACKAGE / "train", ["**/*.py"]) + digest_tree(CODEGEN, ["fold.py", "lane_limits.py", "ops/*.py"])
+    shared = ["fold.py", "lane_limits.py", "prune_channels.py", "ops/*.py"]
+    code = digest_tree(PACKAGE / "train", ["**/*.py"]) + digest_tree(CODEGEN, shared)
     common = [_features_key(project, inputs.fingerprint), code]
     common += [_text(as_plain(project.network)), _text(as_plain(project.training))]
+    costs = weight_costs(project)
+    own = [_text(as_plain(project.compression)), _text(as_plain(costs)) if costs else ""]
     return Stages(
         reference=_cache(project, "float", digest(common)),
-        trained=_cache(project, "trained", digest([*common, _text(as_plain(project.compression))])),
+        trained=_cache(project, "trained", digest([*common, *own])),
     )
 
 
+def weight_costs(project: Project) -> NetworkCosts | None:
+    """What nonzeros cost on the project's own board, where it has a budget of bytes or instructions.
+
+    Raises ModelError when no kernel supports an operation.
+    """
+    if not (project.compression.budget_bytes or project.compression.budget_instructions):
+        return None
+
+    def blank() -> Network:
+        from pqk.train.blank import blank_network
+
+        return blank_network(project)
+
+    return project_costs(project, boards.load(project.board), blank, project.build_dir / "cache")
+
+
 def check_training(project: Project) -> None:
-    """Raise ProjectError where network and compression cannot be trained as `project` says; takes no time."""
+    """Raise ProjectError where network and compression cannot be trained as `project` says; takes hardly any time."""
     from pqk.train import run
 
-    run.check(project)
+    run.check(project, weight_costs(project))
 
 
 def prunes(method: str) -> bool:
@@ -212,26 +233,43 @@ def prunes(method: str) -> bool:
     return run.prunes(method)
 
 
-def reference(project: Project, inputs: Features, report: Reporter) -> Path:
-    """Folder with the float reference, trained now if need be."""
+def reference(project: Project, inputs: Features, report: Reporter, device: str = "auto") -> Path:
+    """Folder with the float reference, trained now if need be; `device` as in `pqk.train.device`."""
     directory = stages(project, inputs).reference
     if not directory.is_dir():
         from pqk.train import run
 
-        run.train_float(project, inputs, directory, report=report.training)
+        run.train_float(project, inputs, directory, report=report.training, device_name=device)
     return directory
 
 
-def trained(project: Project, inputs: Features, report: Reporter) -> Path:
-    """Folder with the trained network, trained now if need be (with `reference` all that imports the trainer)."""
+def trained(project: Project, inputs: Features, report: Reporter, device: str = "auto") -> Path:
+    """Folder with the trained network, trained now if need be; `device` as in `pqk.train.device`."""
     directory = stages(project, inputs).trained
     if directory.is_dir():
         return directory
     from pqk.train import run
 
-    run.check(project)
-    run.train_compressed(project, inputs, reference(project, inputs, report), directory, report=report.training)
+    costs = weight_costs(project)
+    run.check(project, costs)
+    start = reference(project, inputs, report, device)
+    run.train_compressed(project, inputs, start, directory, report=report.training, device_name=device, costs=costs)
     return directory
+
+
+def train(project: Project, *, data: Path | None, report: Reporter, device: str = "auto") -> Path:
+    """What `build` trains, alone; under torchrun all its processes train together.
+
+    Raises PqkError by culprit: the project, the data, the device.
+    """
+    from pqk.train import distributed
+
+    with distributed.group():
+        dataset = scan_data(project, data)
+        if distributed.is_first():
+            extracted(project, dataset, report)
+        distributed.wait()
+        return trained(project, extracted(project, dataset, report), report, device)
 
 
 def read_network(directory: Path) -> Network:

@@ -115,15 +115,19 @@ class CompressionConfig:
     16 is all that a lane holds; 15 suits the fastest kernels, too."""
     activation_bits: int = 7
     temperature: float = 2.0
-    """Softens both outputs in phase 2's distillation loss."""
+    """Softens both outputs wherever one network teaches another."""
     distillation: float = 1.0
-    """Weight of phase 2's distillation loss."""
+    """Weight of the distillation loss in phase 2 of PQK and SPEQ."""
     teacher: str = "float"
     """Precision of PQK's teacher: "float" or "quantized"."""
     teacher_norm: str = "separate"
     """Whether PQK's teacher has batch normalisation of its own: "separate" or "shared"."""
     updates: str = "split"
     """What PQK's teacher loss updates: the pruned-away weights ("split"), or all weights ("joint")."""
+    size_weight: float = 20.0
+    """Weight of the network's size, in megabytes, in the loss of DiffQ: as it is, it keeps res8-narrow near 4 bits."""
+    students: int = 2
+    """How many compressed networks learn together in an ensemble."""
 
     def __post_init__(self) -> None:
         _check(0 <= self.sparsity <= 0.99, "compression.sparsity", self.sparsity, "must lie in 0..0.99")
@@ -136,6 +140,8 @@ class CompressionConfig:
         _check(4 <= self.activation_bits <= 8, "compression.activation_bits", self.activation_bits, "must lie in 4..8")
         _check(self.temperature > 0, "compression.temperature", self.temperature, "must be greater than 0")
         _check(self.distillation >= 0, "compression.distillation", self.distillation, "must not be negative")
+        _check(self.size_weight >= 0, "compression.size_weight", self.size_weight, "must not be negative")
+        _check(1 <= self.students <= 8, "compression.students", self.students, "must lie in 1..8")
         _choice("compression.teacher", self.teacher, ("float", "quantized"))
         _choice("compression.teacher_norm", self.teacher_norm, ("separate", "shared"))
         _choice("compression.updates", self.updates, ("split", "joint"))
@@ -164,7 +170,7 @@ class TrainingConfig:
     spec_augment: bool = False
     speed_percent: int = 0
     pitch_percent: int = 0
-    unknown_reversed: float = 0.0
+    unknown_reversed: float = 0.3
     """Share of the `_unknown_` clips of an epoch in whose place there is a word backwards; see `pqk.train.unknowns`."""
     unknown_spliced: float = 0.0
     """The same for halves of two words put together."""
@@ -333,7 +339,7 @@ def check_words(words: Sequence[str]) -> None:
     _check_folders(words)
 
 
-def _check_folders(words: typing.Sequence[str]) -> None:
+def _check_folders(words: Sequence[str]) -> None:
     doubled = sorted({word for word in words if list(words).count(word) > 1})
     if doubled:
         raise ProjectError(f"word given twice: {', '.join(doubled)}", "name every word once")
@@ -468,11 +474,13 @@ budget_instructions = {compression.budget_instructions}     # at most so many in
 weight_bits = {compression.weight_bits}
 lane_budget = {compression.lane_budget}              # 15 or 16: weights as fine, or coarse, as sums of so many bits ask
 activation_bits = {compression.activation_bits}
-temperature = {compression.temperature}           # phase 2: softens teacher and student
-distillation = {compression.distillation}          # phase 2: weight of the distillation loss
+temperature = {compression.temperature}           # softens teacher and student
+distillation = {compression.distillation}          # of "pqk" and "speq": weight of the distillation loss in phase 2
 teacher = {json.dumps(compression.teacher)}           # of "pqk": or "quantized"
 teacher_norm = {json.dumps(compression.teacher_norm)}   # of "pqk": or "shared" with the student
 updates = {json.dumps(compression.updates)}           # of "pqk": the teacher trains pruned-away weights; "joint": all
+size_weight = {compression.size_weight}           # of "diffq": weight of the megabytes; a larger one gives fewer bits
+students = {compression.students}                # of "ensemble": compressed networks that learn together
 
 [training]
 phase1_epochs = {training.phase1_epochs}          # pruning and quantization-aware training

@@ -31,7 +31,7 @@ from pqk.boards import Board
 from pqk.compare.rows import Comparison, Row
 from pqk.compare.score import Score
 from pqk.compare.statistics import deviation, paired
-from pqk.data.dataset import SPLITS
+from pqk.data.dataset import SPLITS, UNSEEN
 from pqk.features import Features
 from pqk.project import Project, as_plain
 
@@ -59,7 +59,7 @@ def record(
         "classes": list(features.classes),
         "data": {
             "fingerprint": features.fingerprint,
-            "clips": {split: len(features.indices(split)) for split in SPLITS},
+            "clips": {split: len(features.indices(split)) for split in (*SPLITS, UNSEEN)},
         },
         "settings": _shared(project),
         "rows": [

@@ -62,7 +62,18 @@ class _Run:
         return f"{self.row.name}, seed {self.project.training.seed}"
 
 
-def run(comparison: Comparison, scorer: Scorer, *, data: Path | None, processes: int, tell: Teller) -> Outcome:
+@dataclass(frozen=True)
+class _How:
+    """What all processes are told."""
+
+    features: Path
+    scorer: Scorer
+    device: str
+
+
+def run(
+    comparison: Comparison, scorer: Scorer, *, data: Path | None, processes: int, tell: Teller, device: str = "auto"
+) -> Outcome:
     """Train and score what is not in the cache, `processes` trainings at a time; compare.json is written meanwhile.
 
     Args:
@@ -71,6 +82,7 @@ def run(comparison: Comparison, scorer: Scorer, *, data: Path | None, processes:
         data: folder of recordings, instead of the project's.
         processes: how many at a time.
         tell: told about every epoch and every end.
+        device: where to train, as in `pqk.train.device`; several processes may share a GPU.
 
     A training that fails, or whose process dies, does not keep the others from being finished.
 
@@ -86,7 +98,8 @@ def run(comparison: Comparison, scorer: Scorer, *, data: Path | None, processes:
     ]
     runs.sort(key=lambda one: one.index)  # the first seed of every row comes first
     scores = {one.stages.trained: scorer.kept(one.stages.trained) for one in runs if one.stages.trained.is_dir()}
-    jobs, of_job = _jobs(runs, scores, pipeline.features_folder(base, inputs.fingerprint), scorer)
+    how = _How(pipeline.features_folder(base, inputs.fingerprint), scorer, device)
+    jobs, of_job = _jobs(runs, scores, how)
     tracker = _Tracker(tell, len(jobs), comparison.rows[0].project.training.epochs)
     failures = []
     written = _write(comparison, inputs, runs, scores, scorer)
@@ -118,9 +131,7 @@ def raise_failures(outcome: Outcome) -> None:
         raise PqkError(f"logits differ from the integer reference: {', '.join(inexact)}", "this is a bug in a kernel")
 
 
-def _jobs(
-    runs: list[_Run], scores: Mapping[Path, Score | None], feature_folder: Path, scorer: Scorer
-) -> tuple[list[Job], dict[Job, Path]]:
+def _jobs(runs: list[_Run], scores: Mapping[Path, Score | None], how: _How) -> tuple[list[Job], dict[Job, Path]]:
     """What is to be done, float references first, and which network each job trains and scores."""
     references: dict[Path, Job] = {}
     trainings: dict[Path, Job] = {}
@@ -130,8 +141,8 @@ def _jobs(
             continue
         if not (stages.trained.is_dir() or stages.reference.is_dir() or stages.reference in references):
             name = f"float reference of {one.row.project.network.arch}, seed {one.project.training.seed}"
-            references[stages.reference] = Job(name, partial(_train_reference, one.project, feature_folder))
-        work = partial(_train_and_score, one.project, feature_folder, stages.trained, scorer)
+            references[stages.reference] = Job(name, partial(_train_reference, one.project, how))
+        work = partial(_train_and_score, one.project, stages.trained, how)
         trainings[stages.trained] = Job(one.name, work, references.get(stages.reference))
     return [*references.values(), *trainings.values()], {job: path for path, job in trainings.items()}
 
@@ -150,16 +161,16 @@ def _write(
     return made
 
 
-def _train_reference(project: Project, feature_folder: Path, tell: Tell) -> None:
-    pipeline.reference(project, features.load(feature_folder), _reporter(tell))
+def _train_reference(project: Project, how: _How, tell: Tell) -> None:
+    pipeline.reference(project, features.load(how.features), _reporter(tell), how.device)
 
 
-def _train_and_score(project: Project, feature_folder: Path, expected: Path, scorer: Scorer, tell: Tell) -> Score:
-    inputs = features.load(feature_folder)
-    trained = pipeline.trained(project, inputs, _reporter(tell))
+def _train_and_score(project: Project, expected: Path, how: _How, tell: Tell) -> Score:
+    inputs = features.load(how.features)
+    trained = pipeline.trained(project, inputs, _reporter(tell), how.device)
     if trained != expected:
         raise ProjectError("the trainer's source has changed since the comparison began", "the same command again")
-    return scorer.score(trained, inputs)
+    return how.scorer.score(trained, inputs)
 
 
 def _reporter(tell: Tell) -> Reporter:

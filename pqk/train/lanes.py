@@ -46,7 +46,7 @@ def channel_limits(
 
 
 def input_streams(network: Network) -> dict[str, str | None]:
-    """For each convolution of `network`, by name, the stream it reads; None for the network's input.
+    """For each layer of `network`, by name, the stream it reads; None for the network's input.
 
     To a block's convolutions that is what the block reads.
     """
@@ -78,5 +78,5 @@ class _Tracer:
         return x
 
     def classify(self, layer: Classifier, x: str | None) -> str | None:
-        del layer
+        self.streams[layer.name] = x
         return x

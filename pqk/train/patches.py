@@ -25,7 +25,8 @@ def suits(layer: Convolution, x: Tensor) -> bool:
 def convolution(layer: Convolution, norm: nn.BatchNorm2d, weight: Tensor, x: Tensor) -> Tensor:
     """Convolution, batch normalisation, ReLU, average pool: [n, 1, H, W] to [n, C, H', W'] in channels-last layout.
 
-    Statistics are over the positions that the pool uses. In training mode `norm` keeps its running statistics.
+    Statistics are over the positions that the pool uses. In training mode `norm` keeps its running statistics
+    as torch does.
     """
     rows, columns = layer.output_size((x.shape[2], x.shape[3]))
     kernel = weight.float().flatten(1)
@@ -51,10 +52,11 @@ def _normalise(norm: nn.BatchNorm2d, kernel: Tensor, patches: Tensor, level: Ten
         moments = patches.T @ patches / count  # the last column is 1: moments[taps] are means
         mean = kernel @ moments[taps, :taps]
         variance = ((kernel @ moments[:taps, :taps]) * kernel).sum(1) - mean.square()
-        with torch.no_grad():
-            norm.running_mean.lerp_(mean + missing, norm.momentum)
-            norm.running_var.lerp_(variance * (count / (count - 1)), norm.momentum)
-            norm.num_batches_tracked.add_(1)
+        if norm.track_running_stats:
+            with torch.no_grad():
+                norm.running_mean.lerp_(mean + missing, norm.momentum)
+                norm.running_var.lerp_(variance * (count / (count - 1)), norm.momentum)
+                norm.num_batches_tracked.add_(1)
     else:
         mean, variance = norm.running_mean - missing, norm.running_var
     gain = norm.weight * torch.rsqrt(variance + norm.eps)

@@ -32,6 +32,10 @@ class NetworkQuantizer(nn.Module):
         quantized: Tensor = self.streams[stream](x)
         return quantized
 
+    def activation_at(self, bits: int, stream: str, x: Tensor) -> Tensor:
+        """Activations of another precision over the stream's range, which they do not move."""
+        return self.quantizers()[stream].on_grid(x, 2**bits - 1)
+
     def observe(self, stream: str, x: Tensor) -> Tensor:
         """Activations as they are; in training they move the stream's range at the next `follow`."""
         self.quantizers()[stream].observe(x)
@@ -42,9 +46,12 @@ class NetworkQuantizer(nn.Module):
         for quantizer in self.quantizers().values():
             quantizer.follow()
 
-    def weight(self, layer: Convolution | Classifier, kept: Tensor) -> QuantizedWeight:
-        """`kept`, the layer's weight with 0 where it is pruned, as integers."""
-        return quantize_weight(kept, self._limit(layer, kept))
+    def weight(self, layer: Convolution | Classifier, kept: Tensor, limit: Tensor | None = None) -> QuantizedWeight:
+        """`kept`, the layer's weight with 0 where it is pruned, as integers.
+
+        `limit`: the largest integer, where that is not what the settings say; see `quantize_weight`.
+        """
+        return quantize_weight(kept, self._limit(layer, kept) if limit is None else limit)
 
     def _limit(self, layer: Convolution | Classifier, kept: Tensor) -> Tensor:
         """The largest integer of the layer's weights, or of each output channel of a convolution."""

@@ -95,15 +95,23 @@ class ActivationQuantizer(nn.Module):
     @property
     def step(self) -> float:
         """Real value of one unit."""
-        return max(self.range.item(), SMALLEST_RANGE) / self.maximum
+        return self._step(self.maximum)
+
+    def _step(self, maximum: int) -> float:
+        return max(self.range.item(), SMALLEST_RANGE) / maximum
 
     def forward(self, x: Tensor) -> Tensor:
         """Activations on the grid; values beyond the range saturate and get no gradient."""
-        x = x.float()  # the grid needs more than bfloat16's 8 bits
         self.observe(x)
+        return self.on_grid(x)
+
+    def on_grid(self, x: Tensor, maximum: int | None = None) -> Tensor:
+        """As `forward`, but the range is not to follow these activations. `maximum`: of another grid over the range."""
+        maximum = maximum or self.maximum
+        x = x.float()  # the grid needs more than bfloat16's 8 bits
         if not self.range:
             return x
-        quantized: Tensor = _OnGrid.apply(x, self.step, self.maximum)  # type: ignore[no-untyped-call]
+        quantized: Tensor = _OnGrid.apply(x, self._step(maximum), maximum)  # type: ignore[no-untyped-call]
         return quantized
 
     def observe(self, x: Tensor) -> None:
@@ -112,7 +120,9 @@ class ActivationQuantizer(nn.Module):
             self._seen.append(high_quantile(x.detach()))
 
     def follow(self) -> None:
-        """Move the range towards the highest quantile seen since the last call."""
+        """Move the range towards the highest quantile seen since the last call, if any was."""
+        if not self._seen:
+            return
         seen = torch.stack(self._seen).amax()
         self._seen.clear()
         self.range.copy_(torch.lerp(self.range, seen, OBSERVER_MOMENTUM) if self.range else seen)

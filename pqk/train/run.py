@@ -21,6 +21,7 @@ from pqk_codegen.lane_limits import weight_bits
 from pqk_codegen.ops import Convolution
 from torch import Tensor
 
+from pqk.budget import NetworkCosts
 from pqk.data.dataset import UNSEEN, Clip
 from pqk.features import Features
 from pqk.files import atomic_directory, atomic_write_text, digest
@@ -46,13 +47,13 @@ UNSEEN_RECALL = "unseen_unknown_recall"
 M = TypeVar("M", bound=Method)
 
 
-def check(project: Project) -> None:
-    """Raise ProjectError where network and compression cannot be trained as `project` says; takes no time.
+def check(project: Project, costs: NetworkCosts | None = None) -> None:
+    """Raise ProjectError where network and compression cannot be trained as `project` says; takes hardly any time.
 
     A network that no device runs cannot be compressed; `train_float` takes it.
     """
     networks.check_device(project.network.arch)
-    _make(find_method(project.compression), project, FrontEnd(project.front_end), len(project.classes))
+    _make(find_method(project.compression), project, FrontEnd(project.front_end), len(project.classes), costs)
 
 
 def prunes(name: str) -> bool:
@@ -67,7 +68,7 @@ def train_float(
 
     Raises ProjectError for an unknown network or a device that is not there (`pqk.train.device`).
     """
-    outcome = _train(Reference, project, features, out_dir, report, device_name)
+    outcome = _train(Reference, project, features, out_dir, report=report, device_name=device_name)
     record = {
         "schema": SCHEMA,
         "arch": project.network.arch,
@@ -85,26 +86,43 @@ def train_float(
 
 
 def train_compressed(
-    project: Project, features: Features, float_dir: Path, out_dir: Path, *, report: Report, device_name: str = "auto"
+    project: Project,
+    features: Features,
+    float_dir: Path,
+    out_dir: Path,
+    *,
+    report: Report,
+    device_name: str = "auto",
+    costs: NetworkCosts | None = None,
 ) -> None:
     """Train with `project.compression` and write network/ (the IR) and training.json into `out_dir`.
 
-    `float_dir` is what `train_float` wrote; its record is merged into training.json, which also says how many bits
-    the weights of each convolution have.
-    Raises ProjectError for an unknown network or method, or a sparsity that cannot be reached.
+    `float_dir` is what `train_float` wrote; its record is merged into training.json, which also says how many bits the
+    weights of each convolution have. `costs` are needed where the budget is of bytes or instructions.
+    Raises ProjectError for an unknown network or method, or a sparsity or budget that cannot be reached.
     """
     method_name = project.compression.method
     method = find_method(project.compression)
-    outcome = _train(method, project, features, out_dir, report, device_name, _load(float_dir))
+    outcome = _train(
+        method,
+        project,
+        features,
+        out_dir,
+        report=report,
+        device_name=device_name,
+        reference=_load(float_dir),
+        costs=costs,
+    )
     reference = json.loads((float_dir / RECORD).read_text(encoding="utf-8"))
     front_end = as_plain(project.front_end)
-    network = to_ir(
+    exported = to_ir(
         outcome.method.delivered(),
         outcome.method.integers(),
         arch=project.network.arch,
         classes=features.classes,
         front_end=front_end,
     )
+    network = outcome.method.finish(exported)
     convolutions = [op for op in network.ops if isinstance(op, Convolution)]
     record = {
         **reference,
@@ -146,10 +164,13 @@ class _Outcome(Generic[M]):
     """Recall of `_unknown_` on words left out of training; None without such words."""
 
 
-def _make(kind: type[M], project: Project, front_end: FrontEnd, classes: int) -> M:
+def _make(kind: type[M], project: Project, front_end: FrontEnd, classes: int, costs: NetworkCosts | None) -> M:
     torch.manual_seed(project.training.seed)
     network = networks.make(project.network.arch, classes, project.network.width)
-    return kind(network, InputFormat.of(front_end), project.compression, project.training)
+    method = kind(network, InputFormat.of(front_end), project.compression, project.training)
+    if costs is not None:
+        method.take_costs(costs)
+    return method
 
 
 def _train(
@@ -157,15 +178,17 @@ def _train(
     project: Project,
     features: Features,
     out_dir: Path,
+    *,
     report: Report,
     device_name: str,
     reference: Mapping[str, Tensor] | None = None,
+    costs: NetworkCosts | None = None,
 ) -> _Outcome[M]:
     distributed.wait()  # until all have found that this is still to be done
     place = distributed.local(device.choose(device_name))
     device.make_deterministic(place)
     front_end = FrontEnd(features.front_end)
-    method = _make(kind, project, front_end, len(features.classes))
+    method = _make(kind, project, front_end, len(features.classes), costs)
     if reference is not None:
         method.take_reference(reference)
     held = {split: Held(*features.subset(split)[:2]) for split in HELD_SPLITS}
@@ -175,7 +198,7 @@ def _train(
         held["validation"],
         Augmenter(front_end, project.training),
         stage=_stage(kind, project),
-        key=_key(kind, project, features, place),
+        key=_key(kind, project, features, place, costs),
         checkpoint_path=_checkpoint_path(out_dir),
         report=report,
         place=place,
@@ -222,7 +245,9 @@ def _stage(kind: type[Method], project: Project) -> str:
     return "float" if kind is Reference else project.compression.method
 
 
-def _key(kind: type[Method], project: Project, features: Features, place: torch.device) -> str:
+def _key(
+    kind: type[Method], project: Project, features: Features, place: torch.device, costs: NetworkCosts | None
+) -> str:
     """What a checkpoint belongs to: everything that the training depends on."""
     parts = {
         "schema": SCHEMA,
@@ -234,6 +259,7 @@ def _key(kind: type[Method], project: Project, features: Features, place: torch.
         "classes": features.classes,
         "data": features.fingerprint,
         "device": place.type,
+        "costs": as_plain(costs) if costs else None,
     }
     return digest([json.dumps(parts, sort_keys=True)])
 

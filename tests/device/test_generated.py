@@ -12,7 +12,7 @@ from pqk_codegen.ir import Network
 from pqk_codegen.plan import plan
 from support import networks, seeds
 from support.device import EMULATED
-from support.trained import ir_of, random_pqk
+from support.trained import ir_of, random_pqk, thinned
 
 from pqk import boards, firmware, runners
 from pqk.boards import Board
@@ -96,6 +96,16 @@ def test_logits_equal_the_interpreters(
 def test_published_networks_in_full_size(arch: str, source: InputFormat, tmp_path: Path) -> None:
     rng = seeds.fresh(arch)
     evaluated(boards.load("mps2-an386"), trained(arch, source, rng), rng, tmp_path)
+
+
+def test_a_network_without_its_pruned_filters(tmp_path: Path) -> None:
+    """The board computes with the smaller network what the trainer does with the whole one."""
+    rng = seeds.fresh("network")
+    source = InputFormat((1, 101, 40), "uint8", 0.125)
+    whole, network = thinned("res8-narrow", source, CompressionConfig(sparsity=0.7), rng, CLASSES)
+    x = networks.random_input(rng, network, COUNT)
+    np.testing.assert_array_equal(interpreter.logits(network, x), interpreter.logits(whole, x))
+    evaluated(boards.load("mps2-an386"), network, rng, tmp_path)
 
 
 def test_a_small_network_on_the_smallest_board(tmp_path: Path) -> None:

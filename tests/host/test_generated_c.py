@@ -12,7 +12,7 @@ from pqk_codegen.plan import plan
 from support import host
 from support.networks import Builder, random_input, random_network, res8
 from support.seeds import fresh
-from support.trained import ir_of, random_pqk
+from support.trained import ir_of, random_pqk, thinned
 
 from pqk.project import CompressionConfig
 from pqk.train.integer import InputFormat
@@ -47,6 +47,17 @@ def test_the_trainer_s_networks(arch: str, tmp_path: Path) -> None:
     expected = logits(network, x)
     assert len(np.unique(expected)) > 4  # the network does compute something
     np.testing.assert_array_equal(host.run(host.build(network, tmp_path), network, x), expected)
+
+
+@pytest.mark.parametrize("arch", ["res8-narrow", "ds-cnn"])
+def test_networks_without_their_pruned_filters(arch: str, tmp_path: Path) -> None:
+    """C of the smaller network computes what the trainer's whole one does."""
+    rng = fresh(arch)
+    source = InputFormat((1, 49, 10), "int8", 0.125)
+    whole, network = thinned(arch, source, CompressionConfig(sparsity=0.7), rng)
+    assert network.weights <= 0.3 * whole.weights
+    x = random_input(rng, network, 4)
+    np.testing.assert_array_equal(host.run(host.build(network, tmp_path), network, x), logits(whole, x))
 
 
 @pytest.mark.parametrize("weight", [-7, 7])

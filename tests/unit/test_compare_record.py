@@ -38,7 +38,10 @@ def test_a_row_is_a_mean_over_seeds(whole: dict[str, Any]) -> None:
     assert control["accuracy_std"] == pytest.approx(np.std(accuracies, ddof=1))
     assert (control["nonzeros"], control["sparsity"]) == (81, pytest.approx(0.19))
     assert (whole["complete"], whole["epochs"], whole["control"]) == (True, 32, "control")
-    assert whole["data"] == {"fingerprint": "made-up", "clips": {"training": 0, "validation": 0, "testing": 8}}
+    assert whole["data"] == {
+        "fingerprint": "made-up",
+        "clips": {"training": 0, "validation": 0, "testing": 8, "unseen": 0},
+    }
 
 
 def test_rows_are_tested_against_the_control_on_common_seeds(whole: dict[str, Any]) -> None:

@@ -1,12 +1,17 @@
 """Files of rows, and everything that is wrong with one before anything is trained."""
 
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from pqk.compare.rows import Comparison, of_file, of_methods
 from pqk.errors import ProjectError
-from pqk.project import CompressionConfig, Project, TrainingConfig
+from pqk.pipeline import check_training
+from pqk.project import CompressionConfig, Project, TrainingConfig, load, overridden
+from pqk.train.methods import METHODS
+
+CHECKOUT = Path(__file__).parents[2]
 
 TEXT = """
 [compare]
@@ -120,3 +125,20 @@ def test_a_missing_file(project: Project) -> None:
 def test_wrong_methods(project: Project, methods: list[str], message: str) -> None:
     with pytest.raises(ProjectError, match=message):
         of_methods(project, methods)
+
+
+def test_the_projects_own_table_has_every_method() -> None:
+    table = tomllib.loads((CHECKOUT / "benchmarks" / "compare.toml").read_text())
+    demo = load(CHECKOUT / "demo" / "speech-commands")
+    settings = {
+        row["name"]: overridden(demo, {key: row[key] for key in ("network", "compression")}) for row in table["row"]
+    }
+    assert len(settings) == len(table["row"])
+    assert set(METHODS) <= {project.compression.method for project in settings.values()}
+    assert table["compare"]["control"] in settings
+    seeds = {row["name"]: row.get("seeds", table["compare"]["seeds"]) for row in table["row"]}
+    assert min(seeds.values()) == 3
+    assert {seeds[name] for name in ("float", "pqk-phase1", "pqk")} == {5}
+    for project in settings.values():
+        if project.compression.method in METHODS:
+            check_training(project)

@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -43,12 +44,12 @@ class Heard:
 
     def finished(self) -> list[str]:
         """Names of the jobs that ended, in order."""
-        return [note.split(": ")[1] for note in self.notes if " of " in note and ": " in note]
+        return [note.split(": ")[1] for note in self.notes if re.match(r"\d+ of \d+: ", note)]
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return recordings.write(tmp_path_factory.mktemp("data"), ["yes", "no", "go"])
+    return recordings.write(tmp_path_factory.mktemp("data"), ["yes", "no", "go", "stop"])
 
 
 def write_project(root: Path) -> Path:
@@ -59,6 +60,8 @@ def write_project(root: Path) -> Path:
 [project]
 name = "made-up"
 words = ["yes", "no"]
+[data]
+unseen = ["stop"]
 [front_end]
 hop_ms = 50
 bands = 12
@@ -128,7 +131,7 @@ def test_everything_is_trained_once(made: tuple[Path, Heard, Outcome]) -> None:
 def test_the_files(made: tuple[Path, Heard, Outcome]) -> None:
     root, _, outcome = made
     folder = root / "build" / "compare"
-    assert json.loads((folder / "compare.json").read_text()) == outcome.record
+    assert json.loads((folder / "compare.json").read_text()) == json.loads(json.dumps(outcome.record))
     assert (folder / "compare.md").read_text().startswith("| row | network |")
     assert (folder / "compare.svg").read_text().startswith("<svg")
     whole, half = outcome.record["rows"]
@@ -137,9 +140,16 @@ def test_the_files(made: tuple[Path, Heard, Outcome]) -> None:
     assert half["bytes"] > whole["bytes"] > 0
     assert half["instructions"] > whole["instructions"] > 0
     assert whole["common_seeds"] == 1
-    reported = [run["accuracy"] for row in (whole, half) for run in row["runs"]]
-    for path in root.glob("build/cache/trained-*/training.json"):
-        assert json.loads(path.read_text())["accuracy"]["fake_quant"]["testing"] in reported
+    assert outcome.record["data"]["clips"]["unseen"] == 40
+    runs = [run for row in (whole, half) for run in row["runs"]]
+    trained = [json.loads(path.read_text()) for path in root.glob("build/cache/trained-*/training.json")]
+    for key, of_training in (
+        ("accuracy", lambda record: record["accuracy"]["fake_quant"]["testing"]),
+        ("validation", lambda record: record["accuracy"]["fake_quant"]["validation"]),
+        ("float_accuracy", lambda record: record["accuracy"]["float"]["testing"]),
+        ("unseen_unknown_recall", lambda record: record["unseen_unknown_recall"]["fake_quant"]),
+    ):
+        assert sorted(run[key] for run in runs) == sorted(map(of_training, trained))
 
 
 def test_a_second_time_nothing_is_done(made: tuple[Path, Heard, Outcome], data: Path) -> None:
@@ -187,12 +197,12 @@ def test_an_interrupted_command_goes_on(made: tuple[Path, Heard, Outcome], begun
     """Ctrl-C reaches the command and its workers, and the same command ends as if nothing had been."""
     command = [PROGRAM, "compare", "--workers", "1", "--data", str(data)]
     process = subprocess.Popen(command, cwd=begun, stderr=subprocess.PIPE, text=True, start_new_session=True)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while not list((begun / "build" / "cache").glob("*checkpoint*")):
         assert time.monotonic() < deadline
         time.sleep(0.02)
     os.killpg(process.pid, signal.SIGINT)
-    _, error = process.communicate(timeout=60)  # ends when no worker holds the pipe any more
+    _, error = process.communicate(timeout=120)  # ends when no worker holds the pipe any more
     assert process.returncode == 130
     assert "interrupted" in error
     assert "Traceback" not in error

@@ -82,7 +82,10 @@ def test_unusable_words(words: list[str], message: str) -> None:
         (HEAD + "[training]\nspeed_percent = 51\n", "must lie in 0..50"),
         (HEAD + "[training]\npitch_percent = -1\n", "must lie in 0..50"),
         (HEAD + "[training]\nunknown_spliced = 1.1\n", r"unknown_spliced = 1\.1: must lie in 0\.\.1"),
-        (HEAD + "[training]\nunknown_spliced = 0.6\nunknown_mixed = 0.6\n", r"unknown_mixed = 1\.2: must be at most 1"),
+        (
+            HEAD + "[training]\nunknown_reversed = 0.5\nunknown_mixed = 0.7\n",
+            r"unknown_mixed = 1\.2: must be at most 1",
+        ),
         (HEAD + "[compression]\nsparsity = 1.5\n", "must lie in 0..0.99"),
         (HEAD + '[compression]\nsparsity = "high"\n', "is not of type float"),
         (HEAD + "[compression]\nweight_bits = 9\n", "must lie in 2..8"),

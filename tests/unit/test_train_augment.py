@@ -74,7 +74,7 @@ def test_batches_are_those_of_an_earlier_version() -> None:
     found = hashlib.sha256()
     for inputs, labels in augmenter(shift_ms=100, noise_probability=0.5).batches(data, rng):
         found.update(inputs.tobytes() + labels.astype(np.int64).tobytes())
-    assert found.hexdigest() == "f808c83f850707f87880ebaa1b1c4efa26ae5f6e348ebc405f934734dd18b669"
+    assert found.hexdigest() == "29742885403c7944d24c7bfe6e9e093096a1388022affd0c5e22f68f7221f543"
 
 
 def burst(frames: slice, bands: slice) -> np.ndarray:
@@ -152,14 +152,25 @@ def test_spec_augment_blanks_one_stretch_of_frames_and_one_of_bands(rng: np.rand
     np.testing.assert_array_equal(blank.sum(axis=(1, 2)), frames * 40 + bands * 101 - frames * bands)
 
 
-def test_an_epoch_has_every_clip_once_in_batches_of_nearly_equal_size(rng: np.random.Generator) -> None:
-    clips = energies(rng, 65)
-    data = TrainingData(clips, np.arange(65), (), *NO_WORDS)
+@pytest.mark.parametrize(("clips", "sizes"), [(65, [32, 32]), (96, [32, 32, 32]), (20, [20])])
+def test_an_epoch_has_whole_batches_and_no_clip_twice(clips: int, sizes: list[int], rng: np.random.Generator) -> None:
+    data = TrainingData(energies(rng, clips), np.arange(clips), (), *NO_WORDS)
     batches = list(augmenter(batch_size=32).batches(data, rng))
-    assert sorted(len(labels) for _, labels in batches) == [21, 22, 22]
-    assert sorted(np.concatenate([labels for _, labels in batches])) == list(range(65))
+    assert [len(labels) for _, labels in batches] == sizes
+    assert len(set(np.concatenate([labels for _, labels in batches]))) == sum(sizes)
     for inputs, labels in batches:
-        np.testing.assert_array_equal(inputs, FRONT_END.encode(clips[labels]))
+        np.testing.assert_array_equal(inputs, FRONT_END.encode(data.energies[labels]))
+
+
+def test_processes_share_an_epoch(rng: np.random.Generator) -> None:
+    data = TrainingData(energies(rng, 100), np.arange(100), (), *NO_WORDS)
+    seed = int(rng.integers(2**32))
+    shares = [
+        np.concatenate([y for _, y in augmenter(batch_size=16).batches(data, np.random.default_rng(seed), (i, 3))])
+        for i in range(3)
+    ]
+    assert [len(labels) for labels in shares] == [32, 32, 32]
+    assert len(set(np.concatenate(shares))) == 96
 
 
 def test_equal_generators_give_equal_batches(rng: np.random.Generator) -> None:

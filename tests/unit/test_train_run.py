@@ -25,6 +25,8 @@ from pqk.project import (
 )
 from pqk.train import checkpoint
 from pqk.train.loop import Progress
+from pqk.train.methods import METHODS
+from pqk.train.networks import make
 from pqk.train.run import _training_data, train_compressed, train_float
 
 FRONT_END = FrontEndConfig(hop_ms=50, bands=12)
@@ -147,6 +149,18 @@ def test_the_record_and_the_network(project: Project, features: Features, tmp_pa
     assert sorted(path.name for path in tmp_path.iterdir()) == ["float", "pqk"]  # no checkpoint stays behind
 
 
+def test_a_network_without_its_pruned_filters_is_delivered(
+    project: Project, features: Features, tmp_path: Path
+) -> None:
+    project = replace(project, compression=CompressionConfig(method="prune-quantize-distil", sparsity=0.5))
+    out = train_both(project, features, tmp_path)
+    record = json.loads((out / "training.json").read_text())
+    network = store.load(out / "network")
+    assert network.weights <= 0.5 * make(project.network.arch, len(CLASSES)).weight_count()
+    predictions = interpreter.logits(network, features.subset("testing")[0]).argmax(axis=1)
+    assert record["labels_fake_quant_testing"] == predictions.tolist()
+
+
 def with_unknown(features: Features, unseen: int = 0) -> Features:
     """The third class is _unknown_, and so many of its clips of training are of words left out."""
     splits = features.splits.copy()
@@ -216,6 +230,21 @@ def test_an_interrupted_training_ends_as_if_nothing_had_been(
     assert read_all(parts) == read_all(whole)
 
 
+@pytest.mark.parametrize("name", sorted(set(METHODS) - {"float", "pqk"}))
+def test_every_method_ends_alike_when_it_is_interrupted(
+    project: Project, features: Features, tmp_path: Path, name: str
+) -> None:
+    sparsity = 0.8 if METHODS[name].prunes else 0.0
+    project = replace(project, compression=CompressionConfig(method=name, sparsity=sparsity))
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    train_float(project, features, tmp_path / "float", report=silent)
+    train_compressed(project, features, tmp_path / "float", whole, report=silent)
+    with pytest.raises(KeyboardInterrupt):
+        train_compressed(project, features, tmp_path / "float", parts, report=StopAt(2, 3))
+    train_compressed(project, features, tmp_path / "float", parts, report=silent)
+    assert read_all(parts) == read_all(whole)
+
+
 def test_a_checkpoint_of_another_training_is_not_continued(
     project: Project, features: Features, tmp_path: Path
 ) -> None:
@@ -252,7 +281,7 @@ def test_unknown_names_are_refused_before_training(project: Project, features: F
     with pytest.raises(ProjectError, match=r"network\.arch = 'res9'"):
         train_float(replace(project, network=NetworkConfig("res9")), features, tmp_path / "a", report=silent)
     wrong = replace(project, compression=CompressionConfig(method="float"))
-    with pytest.raises(ProjectError, match="no network for a device"):
+    with pytest.raises(ProjectError, match="method 'float' prunes no weights"):
         train_compressed(wrong, features, tmp_path / "float", tmp_path / "b", report=silent)
     assert list(tmp_path.iterdir()) == []
 

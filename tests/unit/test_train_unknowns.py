@@ -57,13 +57,13 @@ def test_reversed_is_backwards(rng: np.random.Generator) -> None:
 
 def test_a_splice_has_the_first_half_of_one_and_the_second_of_the_other(rng: np.random.Generator) -> None:
     one, other = np.zeros((2, 1, FRAMES, BANDS), np.float32)
-    one[:, 2:8] = clips(rng, 1)[:, :1]  # middle: frame 4
-    other[:, 9:19] = clips(rng, 1)[:, :1] * np.linspace(0.9, 1.1, BANDS, dtype=np.float32)  # middle: frame 13
+    one[:, 2:9] = clips(rng, 1)[:, :1]  # seven even frames: the middle one is frame 5
+    other[:, 9:20] = clips(rng, 1)[:, :1]  # eleven: frame 14
     spliced = unknowns.splice(one, other)[0]
-    np.testing.assert_array_equal(spliced[:4], one[0, :4])
+    np.testing.assert_array_equal(spliced[:5], one[0, :5])
     level = one.sum() / other.sum()
-    np.testing.assert_allclose(spliced[4 : 4 + FRAMES - 13], level * other[0, 13:], rtol=1e-6)
-    assert not spliced[4 + FRAMES - 13 :].any()
+    np.testing.assert_allclose(spliced[5 : 5 + FRAMES - 14], level * other[0, 14:], rtol=1e-6)
+    assert not spliced[5 + FRAMES - 14 :].any()
 
 
 def test_an_early_second_word_is_followed_by_silence_and_a_late_one_is_cut(rng: np.random.Generator) -> None:

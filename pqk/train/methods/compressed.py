@@ -3,6 +3,7 @@
 import torch.nn.functional as F
 from torch import Tensor
 
+from pqk.budget import NetworkCosts
 from pqk.project import CompressionConfig, TrainingConfig
 from pqk.train.arithmetic import RealArithmetic
 from pqk.train.integer import InputFormat, Integers
@@ -27,6 +28,10 @@ class Compressed(Method):
         self.quantizer = NetworkQuantizer(network, source, compression)
         self.frozen = False
         """Whether the mask stays as it is, and gradients reach kept weights only."""
+
+    def take_costs(self, costs: NetworkCosts) -> None:
+        """See `Method.take_costs`."""
+        self.pruner.take_costs(costs)
 
     def begin_step(self, iteration: int, per_epoch: int) -> None:
         """Choose the mask now and then."""

@@ -1,11 +1,15 @@
 """What the training loop asks of a method."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
+import numpy as np
+import torch
+from pqk_codegen.ir import Network as IrNetwork
 from torch import Tensor, nn
 
+from pqk.budget import NetworkCosts
 from pqk.errors import ProjectError
 from pqk.project import CompressionConfig, TrainingConfig
 from pqk.train import integer
@@ -35,6 +39,11 @@ class Method(nn.Module, ABC):
     @classmethod
     def check(cls, compression: CompressionConfig) -> None:
         """Raise ProjectError where the settings are not for this method."""
+        if not cls.prunes and compression.budget is not None:
+            raise ProjectError(
+                f"compression.{compression.budget}: method {cls.name!r} prunes no weights, so it keeps to no budget",
+                "leave the budget out, or choose another method",
+            )
         if not cls.prunes and compression.sparsity > 0:
             raise ProjectError(
                 f"compression.sparsity = {compression.sparsity}: method {cls.name!r} prunes no weights",
@@ -46,6 +55,9 @@ class Method(nn.Module, ABC):
         """How long it trains: the budget that is the same for all, but for methods that train nothing."""
         return self.schedule.epochs
 
+    def take_costs(self, costs: NetworkCosts) -> None:
+        """Called once before training, where a budget is of bytes or instructions. Raises ProjectError if too small."""
+
     def take_reference(self, state: Mapping[str, Tensor]) -> None:
         """Called once before training with the float reference's `state_dict`: a start, or a teacher."""
 
@@ -54,7 +66,11 @@ class Method(nn.Module, ABC):
 
         A group's "scale", if any, multiplies the learning rate.
         """
-        trained = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        return self.grouped(self.parameters())
+
+    def grouped(self, parameters: Iterable[nn.Parameter]) -> list[dict[str, Any]]:
+        """Those of `parameters` that are trained, in groups with and without weight decay."""
+        trained = [parameter for parameter in parameters if parameter.requires_grad]
         return [
             {"params": [p for p in trained if p.ndim > 1], "weight_decay": self.schedule.weight_decay},
             {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
@@ -65,6 +81,11 @@ class Method(nn.Module, ABC):
 
     def begin_step(self, iteration: int, per_epoch: int) -> None:
         """Called before every step; `iteration` counts from the start of training."""
+
+    def random(self, iteration: int) -> torch.Generator:
+        """The step's own random numbers: the same again when training goes on from a checkpoint."""
+        seed = np.random.SeedSequence((self.schedule.seed, iteration)).generate_state(1, np.uint64)
+        return torch.Generator().manual_seed(int(seed[0]))
 
     @abstractmethod
     def loss(self, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -77,6 +98,13 @@ class Method(nn.Module, ABC):
     def delivered(self) -> Network:
         """The network that `integers` belongs to."""
         return self.network
+
+    def finish(self, network: IrNetwork) -> IrNetwork:
+        """`network`, the intermediate representation as it is delivered; a method may simplify it.
+
+        It must go on computing the same.
+        """
+        return network
 
     def predict(self, x: Tensor) -> Tensor:
         """Exact integer logits of the network as it is delivered; see `pqk.train.integer`.

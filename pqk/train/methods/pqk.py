@@ -16,12 +16,12 @@ from pqk.project import CompressionConfig, TrainingConfig
 from pqk.train.arithmetic import RealArithmetic, own_bias, unchanged
 from pqk.train.distillation import divergence
 from pqk.train.integer import InputFormat
-from pqk.train.methods.compressed import Compressed
+from pqk.train.methods.two_phases import TwoPhases
 from pqk.train.networks.layers import Classifier, Convolution, Network
 from pqk.train.quantize import ActivationQuantizer, straight_through
 
 
-class Pqk(Compressed):
+class Pqk(TwoPhases):
     """See the module. Convolutions are pruned under one threshold; the classifier stays dense but counts as weights."""
 
     name = "pqk"
@@ -37,33 +37,20 @@ class Pqk(Compressed):
             bits = compression.activation_bits
             self.teacher_streams = nn.ModuleDict({layer.stream: ActivationQuantizer(bits) for layer in layers})
 
-    @property
-    def phase(self) -> int:
-        """1 or 2."""
-        return 2 if self.frozen else 1
-
-    def begin_epoch(self, epoch: int) -> None:
-        """Choose the phase. The teacher's normalisation and ranges start as the student's."""
-        self.frozen = epoch >= self.schedule.phase1_epochs
-        if epoch == self.schedule.phase1_epochs:
-            self._start_teacher()
-
-    def _start_teacher(self) -> None:
+    def begin_phase2(self) -> None:
+        """The teacher's normalisation and ranges start as the student's."""
         if self.compression.teacher_norm == "separate":
             for layer in self.network.convolutions():
                 self.teacher_norms[layer.name].load_state_dict(layer.norm.state_dict())
         if self.compression.teacher == "quantized":
             self.teacher_streams.load_state_dict(self.quantizer.streams.state_dict())
 
-    def loss(self, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Cross-entropy of the student; in phase 2 also the teacher's, and the distance from the one to the other."""
-        loss, student = super().loss(x, labels)
-        if self.frozen:
-            teacher = self.teacher_logits(x)
-            self._follow_teacher()
-            distance = divergence(student, teacher, self.compression.temperature)
-            loss = loss + F.cross_entropy(teacher, labels) + self.compression.distillation * distance
-        return loss, student
+    def teaching(self, x: Tensor, labels: Tensor, student: Tensor) -> Tensor:
+        """Cross-entropy of the teacher, and the student's distance to it."""
+        teacher = self.teacher_logits(x)
+        self._follow_teacher()
+        distance = divergence(student, teacher, self.compression.temperature)
+        return F.cross_entropy(teacher, labels) + self.compression.distillation * distance
 
     def teacher_logits(self, x: Tensor) -> Tensor:
         """The student's weights and the pruned-away ones together."""
@@ -108,10 +95,6 @@ class Pqk(Compressed):
             for quantizer in self.teacher_streams.values():
                 assert isinstance(quantizer, ActivationQuantizer)
                 quantizer.follow()
-
-    def facts(self) -> dict[str, float]:
-        """Phase and sparsity."""
-        return {"phase": self.phase, **super().facts()}
 
 
 def _constant_bias(layer: Classifier) -> Tensor:
