@@ -48,7 +48,11 @@ M = TypeVar("M", bound=Method)
 
 
 def check(project: Project, costs: NetworkCosts | None = None) -> None:
-    """Raise ProjectError where network and compression cannot be trained as `project` says; takes hardly any time."""
+    """Raise ProjectError where network and compression cannot be trained as `project` says; takes hardly any time.
+
+    A network that no device runs cannot be compressed; `train_float` takes it.
+    """
+    networks.check_device(project.network.arch)
     _make(find_method(project.compression), project, FrontEnd(project.front_end), len(project.classes), costs)
 
 
