@@ -38,7 +38,7 @@ def test_parameters_of_bc_resnet_1_3_and_8(width: int, published: float) -> None
 
 
 def test_multiply_accumulates_of_bc_resnet_1() -> None:
-    """By hand. The 3.1 M of its authors count more than weights at positions, and they do not say what."""
+    """By hand: weights at positions. Its authors count 3.1 M; what else they count we do not know."""
     stem, neck = 25 * 16 * 101 * 20, 101 * (25 * 20 + 20 * 32) + 32 * 12
     stages = [(2, 16, 8, 20, 20), (2, 8, 12, 20, 10), (4, 12, 16, 10, 5), (4, 16, 20, 5, 5)]
     blocks = sum(
