@@ -22,5 +22,6 @@
 /* clang-format on */
 
 #define KERNEL(suffix) pqk_conv2d_lanes_m7##suffix
+#define PLACE 1u
 
 #include "pqk_conv2d_lanes.h"

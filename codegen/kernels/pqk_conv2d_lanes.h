@@ -6,6 +6,7 @@
  *   ENTRY(s4, ..., s10): once r2 is the entry, shift its weight down with ASRS r2, r2, #17, which
  *       leaves `last` in the carry, keep that, and add weight * word to the seven words that the
  *       sums s4 .. s10 continue from, into r4 .. r10; r3, r11, r12, lr may change;
+ *   PLACE: bytes that one of an entry's place stands for, 1 or 4;
  *   KERNEL(suffix): the name of the functions. */
 #ifndef PQK_CONV2D_LANES_H
 #define PQK_CONV2D_LANES_H
@@ -21,6 +22,16 @@
 
 /* clang-format off */
 #define MULTIPLY(sum, word, start) "mla " sum ", " word ", r2, " start "\n"
+
+/* An entry with r3 at its first word. The first load leaves r3 behind the words it loaded; the
+ * second overwrites it. */
+#define BURST(s4, s5, s6, s7, s8, s9, s10)                                                         \
+    "asrs r2, r2, #17\n"                                                                           \
+    "ldmia r3!, {r11, r12, lr}\n"                                                                  \
+    MULTIPLY("r4", "r11", s4) MULTIPLY("r5", "r12", s5) MULTIPLY("r6", "lr", s6)                   \
+    "ldmia r3, {r3, r11, r12, lr}\n"                                                               \
+    MULTIPLY("r7", "r3", s7) MULTIPLY("r8", "r11", s8) MULTIPLY("r9", "r12", s9)                   \
+    MULTIPLY("r10", "lr", s10)
 
 /* r3 multiplier, r11 rounding, r12 scratch. ReLU is what the unsigned saturation does. */
 #define SCALE(sum, bits)                                                                           \
@@ -79,7 +90,7 @@ tile_channel(const uint32_t *stream, const uint32_t *input, uint32_t *output, ui
     stream++;
     for (;;) {
         const uint32_t weight = (uint32_t)((int32_t)entry >> 17);
-        const uint32_t *words = input + (entry & 0xFFFFu) / 4;
+        const uint32_t *words = input + (entry & 0xFFFFu) * PLACE / 4;
         for (uint32_t i = 0; i < TILE; i++) {
             sums[i] += words[i] * weight;
         }

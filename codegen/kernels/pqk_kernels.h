@@ -187,7 +187,7 @@ typedef struct {
  * They do not overlap; both are given from the buffer's start. All of the output's planes are
  * written, halo included. u7: results are at most 2^7 - 1 etc.
  *
- * An entry is weight << 17 | last << 16 | bytes, the bytes from `input` to the tap of the first
+ * An entry is weight << 17 | last << 16 | place, the bytes from `input` to the tap of the first
  * output; a channel's last entry has `last` = 1, and there is at least one. Requantisation is
  * (sum * multiplier + 2^31) >> 32, for sums below 0 it is 0. `words` of each plane are computed, at
  * least as many as a tile has. */
@@ -243,6 +243,28 @@ void pqk_conv2d_lanes_m7_short_u7(const pqk_lane_stream_t *layer, const uint32_t
                                   uint32_t *output);
 void pqk_conv2d_lanes_m7_short_u8(const pqk_lane_stream_t *layer, const uint32_t *input,
                                   uint32_t *output);
+
+/* Both for inputs of up to 256 KiB: an entry has words in place of bytes. */
+void pqk_conv2d_lanes_far_u4(const pqk_lane_stream_t *layer, const uint32_t *input,
+                             uint32_t *output);
+void pqk_conv2d_lanes_far_u5(const pqk_lane_stream_t *layer, const uint32_t *input,
+                             uint32_t *output);
+void pqk_conv2d_lanes_far_u6(const pqk_lane_stream_t *layer, const uint32_t *input,
+                             uint32_t *output);
+void pqk_conv2d_lanes_far_u7(const pqk_lane_stream_t *layer, const uint32_t *input,
+                             uint32_t *output);
+void pqk_conv2d_lanes_far_u8(const pqk_lane_stream_t *layer, const uint32_t *input,
+                             uint32_t *output);
+void pqk_conv2d_lanes_far_short_u4(const pqk_lane_stream_t *layer, const uint32_t *input,
+                                   uint32_t *output);
+void pqk_conv2d_lanes_far_short_u5(const pqk_lane_stream_t *layer, const uint32_t *input,
+                                   uint32_t *output);
+void pqk_conv2d_lanes_far_short_u6(const pqk_lane_stream_t *layer, const uint32_t *input,
+                                   uint32_t *output);
+void pqk_conv2d_lanes_far_short_u7(const pqk_lane_stream_t *layer, const uint32_t *input,
+                                   uint32_t *output);
+void pqk_conv2d_lanes_far_short_u8(const pqk_lane_stream_t *layer, const uint32_t *input,
+                                   uint32_t *output);
 
 /* The same from a stream of 16-bit numbers, in which equal weights stand once: for each output
  * channel offset + bias; groups; 0x900; offset; lower half of the multiplier; upper half. A group

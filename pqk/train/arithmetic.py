@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pqk.train import patches
-from pqk.train.networks.layers import Classifier, Convolution
+from pqk.train.networks.layers import Block, Classifier, Convolution
 
 
 def own_weight(layer: Convolution | Classifier) -> Tensor:
@@ -53,6 +53,14 @@ class RealArithmetic:
         if layer.pool != (1, 1):
             y = F.avg_pool2d(y, layer.pool)
         return self.activation(layer.stream, y)
+
+    def block(self, layer: Block, x: Tensor) -> Tensor:
+        """A block, of which the output alone is an activation."""
+        return self.activation(layer.stream, layer.compute(x, self._normalised))
+
+    def _normalised(self, layer: Convolution, x: Tensor) -> Tensor:
+        y: Tensor = self.norm(layer)(layer.convolve(x, self.weight(layer)))
+        return y
 
     def add(self, stream: str, a: Tensor, b: Tensor) -> Tensor:
         """Sum of two activations of `stream`."""

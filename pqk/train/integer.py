@@ -6,7 +6,7 @@ The forward pass and the IR take the same folded integers, so the trainer's labe
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
@@ -16,10 +16,11 @@ from pqk_codegen.ir import Network as IrNetwork
 from pqk_codegen.ir import Op, verify
 from pqk_codegen.ir import Tensor as IrTensor
 from pqk_codegen.ops import Add, Conv2d, DepthwiseConv2d, FullyConnected, SumPool
-from torch import Tensor
+from torch import Tensor, nn
 
+from pqk.errors import ProjectError
 from pqk.frontend import FrontEnd
-from pqk.train.networks.layers import Classifier, Convolution, Network
+from pqk.train.networks.layers import Block, Classifier, Convolution, Network
 from pqk.train.quantize import QuantizedWeight
 
 LARGEST_INPUT = 255
@@ -75,7 +76,10 @@ class IntegerClassifier:
 
 
 def fold(network: Network, quantization: Quantization, source: InputFormat) -> Integers:
-    """Integers of `network`: batch normalisation (running statistics) and scales become biases and multipliers."""
+    """Integers of `network`: batch normalisation (running statistics) and scales become biases and multipliers.
+
+    Raises ProjectError where the network has layers without integer arithmetic.
+    """
     folder = _Folder(quantization)
     network.interpret(folder, _Real(source.scale, source.shape[1:]))
     return Integers(source, quantization, folder.convolutions, folder.classifiers)
@@ -89,7 +93,18 @@ class _Real:
     size: tuple[int, ...]
 
 
-class _Folder:
+class _Integral:
+    """What is integer arithmetic has no blocks."""
+
+    def block(self, layer: Block, x: object) -> NoReturn:
+        del x
+        raise ProjectError(
+            f"network.arch: the network cannot run on a device yet, its layer {layer.name!r} has no integer arithmetic",
+            "choose another architecture, such as res8-narrow",
+        )
+
+
+class _Folder(_Integral):
     """`Arithmetic` that follows the scales through a network and folds each layer."""
 
     def __init__(self, quantization: Quantization) -> None:
@@ -127,8 +142,16 @@ class _Folder:
 
 
 def affine(layer: Convolution) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """Batch normalisation with its running statistics as `scale * x + shift`, float64 [out] each."""
+    """Batch normalisation with its running statistics as `scale * x + shift`, float64 [out] each.
+
+    Raises ProjectError for any other normalisation.
+    """
     norm = layer.norm
+    if type(norm) is not nn.BatchNorm2d:
+        raise ProjectError(
+            f"network.arch: {layer.name!r} has a normalisation that does not become integers",
+            "write lane_budget = 0, or choose another architecture",
+        )
     scale = to_numpy(norm.weight) / np.sqrt(to_numpy(norm.running_var) + norm.eps)
     return scale, to_numpy(norm.bias) - to_numpy(norm.running_mean) * scale
 
@@ -145,7 +168,7 @@ def logits(network: Network, integers: Integers, x: Tensor) -> Tensor:
     return network.interpret(_IntegerArithmetic(integers), x.to(torch.int64))
 
 
-class _IntegerArithmetic:
+class _IntegerArithmetic(_Integral):
     """`Arithmetic` on int64 tensors. Weighted sums run in float32 where all that can occur are exact, else in float64.
     A bias can be larger, so it is added in float64.
     """
@@ -208,7 +231,7 @@ def to_ir(
 
 
 @dataclass
-class _Recorder:
+class _Recorder(_Integral):
     """`Arithmetic` whose activations are tensor names; it writes the operations down."""
 
     integers: Integers

@@ -8,7 +8,7 @@ from pqk_codegen.lane_limits import lane_limits
 from torch import Tensor
 
 from pqk.train.integer import InputFormat, affine, to_numpy
-from pqk.train.networks.layers import Classifier, Convolution, Network
+from pqk.train.networks.layers import Block, Classifier, Convolution, Network
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,10 @@ def channel_limits(
 
 
 def input_streams(network: Network) -> dict[str, str | None]:
-    """For each layer of `network`, by name, the stream it reads; None for the network's input."""
+    """For each layer of `network`, by name, the stream it reads; None for the network's input.
+
+    To a block's convolutions that is what the block reads.
+    """
     tracer = _Tracer()
     network.interpret(tracer, None)
     return tracer.streams
@@ -60,6 +63,11 @@ class _Tracer:
 
     def convolution(self, layer: Convolution, x: str | None) -> str | None:
         self.streams[layer.name] = x
+        return layer.stream
+
+    def block(self, layer: Block, x: str | None) -> str | None:
+        for convolution in layer.convolutions():
+            self.streams[convolution.name] = x
         return layer.stream
 
     def add(self, stream: str, a: str | None, b: str | None) -> str | None:

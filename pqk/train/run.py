@@ -48,7 +48,11 @@ M = TypeVar("M", bound=Method)
 
 
 def check(project: Project, costs: NetworkCosts | None = None) -> None:
-    """Raise ProjectError where network and compression cannot be trained as `project` says; takes hardly any time."""
+    """Raise ProjectError where network and compression cannot be trained as `project` says; takes hardly any time.
+
+    A network that no device runs cannot be compressed; `train_float` takes it.
+    """
+    networks.check_device(project.network.arch)
     _make(find_method(project.compression), project, FrontEnd(project.front_end), len(project.classes), costs)
 
 
@@ -74,6 +78,7 @@ def train_float(
         **_unseen_record({}, "float", outcome.unseen),
         "history": {"float": outcome.history},
         "labels_float_testing": outcome.predictions["testing"].tolist(),
+        "run": _circumstances(project, features),
     }
     with _first_writes(out_dir) as folder:
         state = outcome.method.state_dict()
@@ -129,10 +134,18 @@ def train_compressed(
         "history": reference["history"] | ({method_name: outcome.history} if outcome.history else {}),
         "labels_fake_quant_testing": outcome.predictions["testing"].tolist(),
         "weight_bits": {op.name: dataclasses.asdict(weight_bits(op)) for op in convolutions},
+        "run": _circumstances(project, features) | {"compression": as_plain(project.compression)},
     }
     with _first_writes(out_dir) as folder:
         store.save(network, folder / "network")
         _write_record(folder, record)
+
+
+def _circumstances(project: Project, features: Features) -> dict[str, Any]:
+    """What was trained on what, to be kept beside the weights."""
+    settings = {key: as_plain(getattr(project, key)) for key in ("front_end", "network", "training")}
+    clips = {split: len(features.indices(split)) for split in ("training", *HELD_SPLITS)}
+    return {**settings, "data": {"fingerprint": features.fingerprint, "clips": clips}, "torch": torch.__version__}
 
 
 @contextmanager

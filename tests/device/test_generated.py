@@ -36,10 +36,14 @@ def depthwise(rng: np.random.Generator) -> Network:
     return builder.finish(("a", "b", "c"))
 
 
+def trained(arch: str, source: InputFormat, rng: np.random.Generator) -> Network:
+    """Through the trainer's own way to integers."""
+    return ir_of(random_pqk(arch, source, CompressionConfig(), rng, CLASSES), arch, CLASSES)
+
+
 def tiny(rng: np.random.Generator) -> Network:
-    """The network made for the smallest board, through the trainer's own way to integers."""
-    method = random_pqk("res8-tiny", InputFormat((1, 101, 40), "uint8", 0.125), CompressionConfig(), rng, CLASSES)
-    return ir_of(method, "res8-tiny", CLASSES)
+    """The network made for the smallest board."""
+    return trained("res8-tiny", InputFormat((1, 101, 40), "uint8", 0.125), rng)
 
 
 def evaluated(board: Board, network: Network, rng: np.random.Generator, folder: Path) -> dict[str, Any]:
@@ -53,7 +57,7 @@ def evaluated(board: Board, network: Network, rng: np.random.Generator, folder: 
     assert built.flash.code < firmware.FIRMWARE_FLASH + 1.1 * planned.code
     assert built.ram.static < firmware.FIRMWARE_RAM + board.uart.ring + board.uart.largest_payload
     runners.flash(board, built.elf, folder, expected_build=build_id)
-    inputs = networks.random_input(rng, network, COUNT).astype(np.uint8)
+    inputs = networks.random_input(rng, network, COUNT).astype(network.tensors[network.input].dtype)
     logits = interpreter.run(network, inputs)[network.output]
     clips = Clips("testing", [f"clip {i}" for i in range(COUNT)], inputs, np.zeros(COUNT, np.int64), logits)
     result = evaluate(
@@ -80,6 +84,18 @@ def test_logits_equal_the_interpreters(
 ) -> None:
     rng = seeds.fresh("network")
     evaluated(boards.load(name), make(rng), rng, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("arch", "source"),
+    [
+        ("res15-narrow", InputFormat((1, 101, 40), "uint8", 0.125)),
+        ("ds-cnn", InputFormat((1, 49, 10), "int8", 1.0)),
+    ],
+)
+def test_published_networks_in_full_size(arch: str, source: InputFormat, tmp_path: Path) -> None:
+    rng = seeds.fresh(arch)
+    evaluated(boards.load("mps2-an386"), trained(arch, source, rng), rng, tmp_path)
 
 
 def test_a_network_without_its_pruned_filters(tmp_path: Path) -> None:

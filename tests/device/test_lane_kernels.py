@@ -43,6 +43,8 @@ def test_depthwise(board: str, width: int, tmp_path: Path) -> None:
     [
         ("mps2-an386", "conv2d_lanes"),
         ("mps2-an386", "conv2d_lanes_short"),
+        ("mps2-an386", "conv2d_lanes_far"),
+        ("mps2-an386", "conv2d_lanes_far_short"),
         ("mps2-an386", "conv2d_grouped_lanes"),
         ("mps2-an500", "conv2d_lanes_m7"),
         ("mps2-an500", "conv2d_lanes_m7_short"),
@@ -63,3 +65,13 @@ def test_m7_has_kernels_of_its_own() -> None:
     network, forced = lane_networks.convolutions(fresh("m7"), "conv2d_lanes_m7_short", "cortex-m7")
     chosen = {layer.name: layer.kernel for layer in plan(network, "cortex-m7").layers}
     assert all(chosen[name].startswith("conv2d_lanes_m7") for name in forced)
+
+
+@pytest.mark.parametrize("board", ["mps2-an386", "mps2-an500"])
+def test_inputs_beyond_64_kib(board: str, tmp_path: Path) -> None:
+    """Every input channel matters, the last ones lie where no other lane kernel reaches."""
+    rng = fresh("large input")
+    network = lane_networks.large(rng)
+    planned = plan(network, boards.load(board).cpu)
+    assert {layer.name: layer.kernel for layer in planned.layers}["conv1"].startswith("conv2d_lanes_far")
+    assert differences(board, network, {}, tmp_path) == 0

@@ -12,10 +12,11 @@ from pqk_codegen.plan import plan
 from support import host
 from support.networks import Builder, random_input, random_network, res8
 from support.seeds import fresh
-from support.trained import thinned
+from support.trained import ir_of, random_pqk, thinned
 
 from pqk.project import CompressionConfig
 from pqk.train.integer import InputFormat
+from pqk.train.networks import NETWORKS
 
 
 @pytest.mark.parametrize("index", range(16))
@@ -33,6 +34,19 @@ def test_res8_narrow(sparsity: float, bits: int, tmp_path: Path) -> None:
     network = res8(rng, sparsity=sparsity, bits=bits)
     x = random_input(rng, network, 4)
     np.testing.assert_array_equal(host.run(host.build(network, tmp_path), network, x), logits(network, x))
+
+
+@pytest.mark.parametrize("arch", [arch for arch, entry in NETWORKS.items() if entry.integral and not entry.wider])
+def test_the_trainer_s_networks(arch: str, tmp_path: Path) -> None:
+    rng = fresh(arch)
+    dtype, scale = [("uint8", 0.125), ("int8", 1.0)][rng.integers(2)]
+    source = InputFormat((1, int(rng.integers(12, 40)), int(rng.integers(8, 20))), dtype, scale)
+    compression = CompressionConfig(sparsity=float(rng.choice([0.3, 0.7])))
+    network = ir_of(random_pqk(arch, source, compression, rng, width=int(rng.integers(16, 24))), arch)
+    x = random_input(rng, network, 4)
+    expected = logits(network, x)
+    assert len(np.unique(expected)) > 4  # the network does compute something
+    np.testing.assert_array_equal(host.run(host.build(network, tmp_path), network, x), expected)
 
 
 @pytest.mark.parametrize("arch", ["res8-narrow", "ds-cnn"])

@@ -39,6 +39,7 @@ PRIME = 16777619
 SUM_BITS = dict.fromkeys(
     (
         "conv2d_lanes_short",
+        "conv2d_lanes_far_short",
         "conv2d_lanes_m7_short",
         "conv2d_lanes_v6m",
         "conv2d_lanes_v6m_long",

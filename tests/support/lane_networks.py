@@ -62,6 +62,14 @@ def _grouped(rng: np.random.Generator, bits: int) -> Network:
     return builder.finish(("a", "b", "c"))
 
 
+def large(rng: np.random.Generator) -> Network:
+    """A convolution, conv1, whose input on lanes is far more than 64 KiB."""
+    builder = Builder(rng, (1, 61, 31))
+    builder.conv(40, maximum=15)
+    builder.conv(6, dilation=(2, 2), padding=(2, 2, 2, 2), sparsity=0.7)
+    return builder.finish(("a", "b", "c"))
+
+
 def _accepted(make: Callable[[], Network], names: Forced, core: str) -> Network:
     """The first network that the kernels can run."""
     for _ in range(DRAWS):

@@ -19,9 +19,10 @@ def random_pqk(
     compression: CompressionConfig,
     rng: np.random.Generator,
     classes: tuple[str, ...] = CLASSES,
+    width: int = 0,
 ) -> Pqk:
     """See `random_method`."""
-    method = random_method("pqk", arch, source, compression, rng, classes)
+    method = random_method("pqk", arch, source, compression, rng, classes, width)
     assert isinstance(method, Pqk)
     return method
 
@@ -33,12 +34,13 @@ def random_method(
     compression: CompressionConfig,
     rng: np.random.Generator,
     classes: tuple[str, ...] = CLASSES,
+    width: int = 0,
 ) -> Method:
     """A method whose network has random weights, masks, statistics and ranges."""
     torch.manual_seed(int(rng.integers(2**32)))
     training = TrainingConfig(phase1_epochs=1)
-    method = METHODS[name](make(arch, len(classes)), source, compression, training).train()
-    reference = Reference(make(arch, len(classes)), source, compression, training).train()
+    method = METHODS[name](make(arch, len(classes), width), source, compression, training).train()
+    reference = Reference(make(arch, len(classes), width), source, compression, training).train()
     train_step(reference, source, rng)
     method.take_reference(reference.state_dict())
     for layer in method.delivered().convolutions():

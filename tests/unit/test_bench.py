@@ -246,7 +246,7 @@ def test_a_row_of_other_firmware_or_inputs_is_measured_again(
     def running(*_: object) -> None:
         raise Ran
 
-    monkeypatch.setattr(measure, "_run", running)
+    monkeypatch.setattr(measure, "run_clips", running)
     layers = [{"instructions": 1}] * len(compiled.plan.layers)
     earlier = {"build_id": "an id", "inputs": 2, "instructions": 777, "exact": True, "layers": layers}
     measure.measure_case(case(0.9), tmp_path, 2, earlier)

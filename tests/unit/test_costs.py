@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from pqk_codegen import choice
 from pqk_codegen.choice import Objective
 from pqk_codegen.errors import IrError
 from pqk_codegen.ir import Network, Op
 from pqk_codegen.ops import Convolution
 from support.networks import Builder, random_network
+from support.planned import planned
 from support.seeds import fresh
 
 from pqk import boards, costs
@@ -30,14 +30,6 @@ def nonzeros(network: Network) -> dict[str, int]:
     return {op.name: int(np.count_nonzero(op.weights)) for op in network.ops if isinstance(op, Convolution)}
 
 
-def planned(network: Network) -> tuple[float, int]:
-    """Instructions, and bytes of tables and specialised code."""
-    program = choice.choose(network, CORE, Objective())
-    tables = {table.key: table.size for step in program.steps for table in step.invocation.tables}
-    instructions = sum(step.invocation.cost.instructions for step in program.steps)
-    return instructions, sum(tables.values()) + choice.straight(program.steps)
-
-
 @pytest.fixture(scope="module")
 def narrow() -> NetworkCosts:
     network = NETWORKS["res8-narrow"](0.5, 4, 0)
@@ -50,7 +42,7 @@ def test_the_model_is_the_planner_within_a_few_percent(narrow: NetworkCosts) -> 
     rng = fresh("networks")
     for _ in range(4):
         network = NETWORKS["res8-narrow"](float(rng.uniform(0.85, 0.96)), 4, int(rng.integers(1000)))
-        instructions, size = planned(network)
+        instructions, size = planned(network, CORE, Objective())
         assert narrow.instructions(nonzeros(network)) == pytest.approx(instructions, rel=0.05)
         assert narrow.bytes(nonzeros(network)) == pytest.approx(size, rel=0.2)
 
@@ -61,7 +53,7 @@ def test_layers_of_different_sparsity_add_up(narrow: NetworkCosts) -> None:
     made = [NETWORKS["res8-narrow"](sparsity, 4, seed) for sparsity in (0.86, 0.92, 0.96)]
     ops = tuple(versions[int(rng.integers(3))] for versions in zip(*(network.ops for network in made), strict=True))
     network = dataclasses.replace(made[0], ops=ops)
-    assert narrow.instructions(nonzeros(network)) == pytest.approx(planned(network)[0], rel=0.05)
+    assert narrow.instructions(nonzeros(network)) == pytest.approx(planned(network, CORE, Objective())[0], rel=0.05)
 
 
 def test_a_weight_of_the_first_layer_costs_most(narrow: NetworkCosts) -> None:

@@ -30,6 +30,24 @@ def test_parameter_counts(arch: str, parameters: int) -> None:
     assert make(arch, 12).parameter_count() == parameters
 
 
+@pytest.mark.parametrize(("width", "published"), [(8, 9.2e3), (24, 54.2e3), (64, 321e3)])
+def test_parameters_of_bc_resnet_1_3_and_8(width: int, published: float) -> None:
+    """As published: with those of batch normalisation, which does not fold here."""
+    total = sum(parameter.numel() for parameter in make("bc-resnet", 12, width).parameters())
+    assert total == pytest.approx(published, rel=0.004)
+
+
+def test_multiply_accumulates_of_bc_resnet_1() -> None:
+    """By hand: weights at positions. Its authors count 3.1 M; what else they count we do not know."""
+    stem, neck = 25 * 16 * 101 * 20, 101 * (25 * 20 + 20 * 32) + 32 * 12
+    stages = [(2, 16, 8, 20, 20), (2, 8, 12, 20, 10), (4, 12, 16, 10, 5), (4, 16, 20, 5, 5)]
+    blocks = sum(
+        101 * (inputs * width * before + count * width * (3 * after + 3 + width))
+        for count, inputs, width, before, after in stages
+    )
+    assert macs(make("bc-resnet-1", 12), 101, 40) == stem + blocks + neck == 2_482_156
+
+
 def test_parameters_of_ds_cnn_are_published_with_a_bias_for_each_folded_channel() -> None:
     network = make("ds-cnn", 12)
     folded = sum(len(layer.weight) for layer in network.convolutions())

@@ -22,8 +22,10 @@ from pqk.train.networks import NETWORKS, layers
 from pqk.train.networks.cost import macs
 from pqk.train.networks.layers import Arithmetic, Classifier, T
 
+INTEGRAL = [arch for arch, entry in NETWORKS.items() if entry.integral]
 
-@pytest.mark.parametrize("arch", NETWORKS)
+
+@pytest.mark.parametrize("arch", INTEGRAL)
 @pytest.mark.parametrize(("dtype", "scale"), [("uint8", 0.125), ("int8", 1.0)])
 @pytest.mark.parametrize(
     ("weight_bits", "activation_bits", "lane_budget"), [(4, 7, 0), (4, 7, 16), (2, 4, 15), (8, 8, 0)]
@@ -76,7 +78,7 @@ def test_fake_quantised_floats_are_close_to_the_integers(lane_budget: int) -> No
     assert (floats - exact).abs().max() < 0.1 * spread
 
 
-@pytest.mark.parametrize("arch", NETWORKS)
+@pytest.mark.parametrize("arch", INTEGRAL)
 @pytest.mark.parametrize(("dtype", "scale"), [("uint8", 0.125), ("int8", 1.0)])
 def test_the_lane_budget_is_spent_and_not_overdrawn(arch: str, dtype: str, scale: float) -> None:
     """Both networks from one state: with a budget every channel keeps to its lane if it can, most are finer."""
@@ -110,7 +112,7 @@ def seen(network: Network, op: Convolution) -> list[Channel]:
     return channels(op, inputs[0], output.maximum)
 
 
-@pytest.mark.parametrize("arch", NETWORKS)
+@pytest.mark.parametrize("arch", INTEGRAL)
 def test_the_ir_multiplies_as_often_as_the_network(arch: str) -> None:
     source = InputFormat((1, 43, 17), "uint8", 0.125)
     method = random_pqk(arch, source, CompressionConfig(), fresh("multiplications"))

@@ -149,6 +149,16 @@ def test_the_record_and_the_network(project: Project, features: Features, tmp_pa
     assert sorted(path.name for path in tmp_path.iterdir()) == ["float", "pqk"]  # no checkpoint stays behind
 
 
+def test_settings_and_data_are_kept_beside_the_weights(project: Project, features: Features, tmp_path: Path) -> None:
+    kept = json.loads((train_both(project, features, tmp_path) / "training.json").read_text())["run"]
+    assert kept["compression"]["sparsity"] == project.compression.sparsity
+    assert kept["training"]["seed"] == project.training.seed
+    assert kept["network"]["arch"] == project.network.arch
+    counts = {split: int((features.splits == split).sum()) for split in ("training", "validation", "testing")}
+    assert kept["data"] == {"fingerprint": features.fingerprint, "clips": counts}
+    assert "compression" not in json.loads((tmp_path / "float" / "training.json").read_text())["run"]
+
+
 def test_a_network_without_its_pruned_filters_is_delivered(
     project: Project, features: Features, tmp_path: Path
 ) -> None:

@@ -10,6 +10,7 @@ from pqk_codegen.kernels.base import Conversion, Kernel
 from pqk_codegen.kernels.conv2d_dense import Conv2dDense
 from pqk_codegen.kernels.conv2d_grouped_lanes import Conv2dGroupedLanes
 from pqk_codegen.kernels.conv2d_lanes import Conv2dLanes, Conv2dLanesShort
+from pqk_codegen.kernels.conv2d_lanes_far import Conv2dLanesFar, Conv2dLanesFarShort
 from pqk_codegen.kernels.conv2d_lanes_m7 import Conv2dLanesM7, Conv2dLanesM7Short
 from pqk_codegen.kernels.conv2d_lanes_v6m import Conv2dLanesV6m, Conv2dLanesV6mLong
 from pqk_codegen.kernels.conv2d_mve import Conv2dMve16, Conv2dMve32
@@ -34,6 +35,8 @@ KERNELS: tuple[Kernel, ...] = (
     Conv2dMve32(),
     Conv2dLanes(),
     Conv2dLanesShort(),
+    Conv2dLanesFar(),
+    Conv2dLanesFarShort(),
     Conv2dLanesM7(),
     Conv2dLanesM7Short(),
     Conv2dStraight(),

@@ -26,7 +26,7 @@ from pqk_codegen.kernels.lanes import (
 from pqk_codegen.layout import Lanes, Layout
 from pqk_codegen.ops import Convolution
 
-REACH = 2**16  # bytes that an entry can address
+PLACES = 2**16  # that an entry can tell apart
 LAST = 0x10000
 LOOP = 30  # instructions of the C loop round a tile
 
@@ -47,6 +47,8 @@ class LaneStream(Kernel):
     """Bytes of the function."""
     largest_weight: ClassVar[int]
     """That the stream can hold, in magnitude."""
+    place: ClassVar[int] = 1
+    """Bytes from one place that an entry can address to the next."""
 
     @property
     def source(self) -> str:
@@ -101,7 +103,8 @@ class LaneStream(Kernel):
 
     def fits(self, site: Site) -> bool:
         source, output = convolved(site)
-        return source.size < REACH and source.row == output.row and output.words >= self.tile and can_finish(output)
+        near = source.size < PLACES * self.place
+        return near and source.row == output.row and output.words >= self.tile and can_finish(output)
 
     def resolve(self, site: Site) -> Invocation:
         op = conv2d_of(site)
@@ -144,7 +147,8 @@ class EntryStream(LaneStream):
     def pack(self, found: Sequence[Channel], offsets: Array) -> Array:
         words: list[int] = []
         for channel, places in zip(found, offsets, strict=True):
-            entries = [(weight << 17) % 2**32 | place for weight, place in some_taps_of(channel, places)]
+            taps = some_taps_of(channel, places // self.place)
+            entries = [(weight << 17) % 2**32 | place for weight, place in taps]
             entries[-1] |= LAST
             words += self.pack_channel(channel, entries)
         return np.array(words, np.uint32)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from pqk.errors import ProjectError
+from pqk.train.networks.bc_resnet import bc_resnet
 from pqk.train.networks.ds_cnn import ds_cnn
 from pqk.train.networks.layers import Network
 from pqk.train.networks.res8 import res8
@@ -22,6 +23,8 @@ class Architecture:
     """Channels, where none are asked for."""
     wider: str = ""
     """Where the name stands for this width: which architecture has the same layers and takes others."""
+    integral: bool = True
+    """Whether there is integer arithmetic for it, and it can run on a device."""
 
 
 NETWORKS: dict[str, Architecture] = {
@@ -31,7 +34,16 @@ NETWORKS: dict[str, Architecture] = {
     "res15": Architecture(res15, 45),
     "res15-narrow": Architecture(res15, 19, wider="res15"),
     "ds-cnn": Architecture(ds_cnn, 64),
+    "bc-resnet": Architecture(bc_resnet, 8, integral=False),
+    "bc-resnet-1": Architecture(bc_resnet, 8, wider="bc-resnet", integral=False),
 }
+
+
+def check_device(arch: str) -> None:
+    """Raise ProjectError for an unknown `arch`, and for one that no device runs."""
+    if not find(NETWORKS, "network.arch", arch).integral:
+        known = ", ".join(name for name, architecture in NETWORKS.items() if architecture.integral)
+        raise ProjectError(f"network.arch = {arch!r} cannot run on a device yet", f"choose: {known}")
 
 
 def make(arch: str, classes: int, width: int = 0) -> Network:

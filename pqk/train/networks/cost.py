@@ -1,6 +1,9 @@
 """What an inference of a network costs, before anything is pruned or folded."""
 
-from pqk.train.networks.layers import Classifier, Convolution, Network, Size
+import torch
+from torch import Tensor
+
+from pqk.train.networks.layers import Block, Classifier, Convolution, Network
 
 
 def macs(network: Network, frames: int, bands: int) -> int:
@@ -10,29 +13,32 @@ def macs(network: Network, frames: int, bands: int) -> int:
     normalisation, pools, residuals and means count nothing.
     """
     counter = _Counter()
-    network.interpret(counter, (frames, bands))
+    network.interpret(counter, torch.empty(1, 1, frames, bands, device="meta"))
     return counter.macs
 
 
 class _Counter:
-    """`Arithmetic` whose activations are the rows and columns of a plane."""
+    """`Arithmetic` on tensors that have a shape and no values."""
 
     def __init__(self) -> None:
         self.macs = 0
 
-    def convolution(self, layer: Convolution, x: Size) -> Size:
-        rows, columns = layer.conv_size(x)
+    def convolution(self, layer: Convolution, x: Tensor) -> Tensor:
+        size = (x.shape[2], x.shape[3])
+        rows, columns = layer.conv_size(size)
         self.macs += layer.weight.numel() * rows * columns
-        return layer.output_size(x)
+        return x.new_empty(1, len(layer.weight), *layer.output_size(size))
 
-    def add(self, stream: str, a: Size, b: Size) -> Size:
-        del stream, b
-        return a
+    def block(self, layer: Block, x: Tensor) -> Tensor:
+        return layer.compute(x, self.convolution)
 
-    def mean(self, x: Size) -> Size:
-        del x
-        return (1, 1)
+    def add(self, stream: str, a: Tensor, b: Tensor) -> Tensor:
+        del stream
+        return a + b
 
-    def classify(self, layer: Classifier, x: Size) -> Size:
+    def mean(self, x: Tensor) -> Tensor:
+        return x.mean((2, 3))
+
+    def classify(self, layer: Classifier, x: Tensor) -> Tensor:
         self.macs += layer.weight.numel()
-        return x
+        return x.new_empty(1, len(layer.weight))

@@ -6,6 +6,7 @@ changes for a compression method, and the network that is exported cannot differ
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Protocol, TypeVar
 
 import torch
@@ -39,6 +40,7 @@ class Convolution(nn.Module):
         padding: tuple[int, int, int, int] = (1, 1, 1, 1),
         depthwise: bool = False,
         pool: Size = (1, 1),
+        norm: nn.BatchNorm2d | None = None,
     ) -> None:
         super().__init__()
         self.name, self.stream = name, stream
@@ -46,7 +48,7 @@ class Convolution(nn.Module):
         self.depthwise, self.pool = depthwise, pool
         self.weight = nn.Parameter(torch.empty(outputs, 1 if depthwise else inputs, *kernel))
         nn.init.kaiming_normal_(self.weight, nonlinearity="relu")
-        self.norm = nn.BatchNorm2d(outputs)
+        self.norm = norm or nn.BatchNorm2d(outputs)
 
     def convolve(self, x: Tensor, weight: Tensor) -> Tensor:
         """The bare convolution with `weight`, at those positions only that the pool reads."""
@@ -78,6 +80,41 @@ class Convolution(nn.Module):
         return position * self.stride[axis] + self.dilation[axis] * (self.kernel[axis] - 1) - self.padding[axis]
 
 
+class NoNorm(nn.BatchNorm2d):
+    """In place of batch normalisation in a block's convolution: changes nothing, and has no parameters."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, affine=False, track_running_stats=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`x` itself."""
+        return x
+
+
+Convolve = Callable[[Convolution, Tensor], Tensor]
+"""A convolution with its normalisation, without ReLU."""
+
+
+class Block(nn.Module, ABC):
+    """Convolutions and operations between them that only real numbers have: a single layer to an `Arithmetic`.
+
+    Its output, which is not negative, is an activation of the stream that has the block's name. What is between its
+    layers is not quantised, and there is no integer arithmetic for it.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = self.stream = name
+
+    @abstractmethod
+    def compute(self, x: Tensor, convolve: Convolve) -> Tensor:
+        """[n, C, H, W] to [n, C', H', W'], with convolutions and normalisations computed by `convolve`."""
+
+    def convolutions(self) -> list[Convolution]:
+        """Every convolution, in the order of the block."""
+        return [module for module in self.modules() if isinstance(module, Convolution)]
+
+
 class Classifier(nn.Module):
     """Fully connected layer with bias: [n, inputs] to one logit per class."""
 
@@ -93,6 +130,9 @@ class Arithmetic(Protocol[T]):
 
     def convolution(self, layer: Convolution, x: T) -> T:
         """Convolution, normalisation, ReLU and pool: [n, C, H, W] to [n, C', *layer.output_size((H, W))]."""
+
+    def block(self, layer: Block, x: T) -> T:
+        """What the block computes."""
 
     def add(self, stream: str, a: T, b: T) -> T:
         """Sum of two activations of `stream`; the result belongs to it too."""

@@ -1,0 +1,114 @@
+"""BC-ResNet: its normalisation, its blocks, and what is refused because it has no integers."""
+
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from pqk.errors import ProjectError
+from pqk.project import NetworkConfig, Project
+from pqk.train.arithmetic import FLOAT, RealArithmetic
+from pqk.train.integer import InputFormat, Quantization, fold
+from pqk.train.lanes import Source, channel_limits
+from pqk.train.networks import make
+from pqk.train.networks.bc_resnet import SUB_BANDS, BroadcastBlock, SubSpectralNorm
+from pqk.train.networks.layers import Block, Classifier, Convolution
+from pqk.train.quantize import quantize_weight, straight_through
+from pqk.train.run import check
+
+SOURCE = InputFormat((1, 101, 40), "uint8", 0.125)
+
+
+def test_sub_bands_are_normalised_by_themselves() -> None:
+    torch.manual_seed(1)
+    norm, x = SubSpectralNorm(3), torch.rand(4, 3, 7, 10)
+    norm.weight.data.normal_()
+    norm.bias.data.normal_()
+    y = norm(x)
+    gain, shift = norm.weight.view(3, SUB_BANDS), norm.bias.view(3, SUB_BANDS)
+    for part in range(SUB_BANDS):
+        alone = torch.nn.BatchNorm2d(3)
+        alone.weight.data, alone.bias.data = gain[:, part].detach(), shift[:, part].detach()
+        bands = slice(2 * part, 2 * part + 2)
+        torch.testing.assert_close(y[..., bands], alone(x[..., bands]))
+
+
+def test_a_block_adds_a_function_of_the_mean_to_all_bands() -> None:
+    torch.manual_seed(2)
+    block = BroadcastBlock(1, 4, 4, stride=1, dilation=2).eval()
+    block.bands.norm.weight.data.fill_(0)
+    block.bands.norm.bias.data.fill_(0.5)  # what remains of the bands is their mean, and that is constant
+    block.mix.weight.data.abs_()
+    block.time.weight.data.abs_()
+    x = torch.rand(2, 4, 9, 10)
+    added = FLOAT.block(block, x) - x - 0.5
+    assert (added > 0.01).all()
+    torch.testing.assert_close(added, added[..., :1].expand_as(added))
+    assert not torch.allclose(added[:, :, 0], added[:, :, 4])  # zero padding reaches the first frame
+
+
+def test_time_is_dilated_more_in_each_stage_and_bands_are_halved_twice() -> None:
+    blocks = [module for module in make("bc-resnet-1", 3).modules() if isinstance(module, BroadcastBlock)]
+    assert [block.time.dilation[0] for block in blocks] == [1] * 2 + [2] * 2 + [4] * 4 + [8] * 4
+    assert [block.bands.stride[1] for block in blocks] == [1, 1, 2, 1, 2, 1, 1, 1, 1, 1, 1, 1]
+    shortcuts = [block.transition is None for block in blocks]
+    assert shortcuts == [False, True, False, True, False, True, True, True, False, True, True, True]
+
+
+def test_a_compression_method_has_a_say_in_every_weight_and_block_output() -> None:
+    torch.manual_seed(3)
+    network, seen = make("bc-resnet-1", 3), []
+
+    def grid(stream: str, x: Tensor) -> Tensor:
+        seen.append((stream, bool(x.min() >= 0)))
+        return x
+
+    def weight(layer: Convolution | Classifier) -> Tensor:
+        limit = torch.tensor(7.0)
+        return straight_through(quantize_weight(layer.weight, limit).value, layer.weight)
+
+    logits = network.interpret(RealArithmetic(weight, activation=grid), torch.rand(8, 1, 101, 40))
+    F.cross_entropy(logits, torch.arange(8) % 3).backward()  # type: ignore[no-untyped-call]
+    assert seen == [(name, True) for name in ("conv0", *(f"block{number}" for number in range(1, 13)), "head")]
+    for layer in network.layers():
+        assert layer.weight.grad is not None
+        assert layer.weight.grad.abs().sum() > 0, layer.name
+
+
+def test_there_are_no_integers_for_a_device_yet() -> None:
+    network = make("bc-resnet-1", 3)
+    streams = {layer.stream: 0.1 for layer in network.convolutions()}
+    weights = {layer.name: quantize_weight(layer.weight, torch.tensor(7.0)) for layer in network.layers()}
+    quantization = Quantization(weight_bits=4, activation_bits=7, weights=weights, steps=streams)
+    with pytest.raises(
+        ProjectError, match=r"network\.arch: .* cannot run on a device yet, its layer 'block1'"
+    ) as error:
+        fold(network, quantization, SOURCE)
+    assert "res8-narrow" in error.value.hint
+
+
+def test_a_project_that_is_for_a_device_is_refused_before_anything_is_trained() -> None:
+    project = Project(Path(), "words", ("yes", "no"), network=NetworkConfig("bc-resnet", 16))
+    with pytest.raises(ProjectError, match=r"network\.arch = 'bc-resnet' cannot run on a device yet") as error:
+        check(project)
+    assert "res8-narrow" in error.value.hint
+
+
+def test_a_lane_budget_is_refused() -> None:
+    layer = BroadcastBlock(1, 4, 4, stride=1, dilation=1).bands
+    with pytest.raises(ProjectError, match="normalisation that does not become integers") as error:
+        channel_limits(layer, layer.weight, Source.of_input(SOURCE), 0.1, bits=16, usual=7)
+    assert "lane_budget = 0" in error.value.hint
+
+
+def test_bands_that_cannot_be_divided_are_refused() -> None:
+    with pytest.raises(ProjectError, match="5 equal parts of the bands, and has 16") as error:
+        make("bc-resnet-1", 3).interpret(FLOAT, torch.rand(2, 1, 101, 32))
+    assert "bands = 40" in error.value.hint
+
+
+def test_a_block_names_its_convolutions_in_order() -> None:
+    blocks = [module for module in make("bc-resnet-1", 3).modules() if isinstance(module, Block)]
+    assert [layer.name for layer in blocks[0].convolutions()] == ["transition1", "bands1", "time1", "mix1"]
