@@ -483,8 +483,8 @@ size_weight = {compression.size_weight}           # of "diffq": weight of the me
 students = {compression.students}                # of "ensemble": compressed networks that learn together
 
 [training]
-phase1_epochs = {training.phase1_epochs}          # pruning and quantization-aware training
-phase2_epochs = {training.phase2_epochs}          # the pruned-away weights become the teacher
+phase1_epochs = {training.phase1_epochs}          # of "pqk": pruning and quantization; others train for both
+phase2_epochs = {training.phase2_epochs}          # of "pqk": the pruned-away weights become the teacher
 batch_size = {training.batch_size}
 learning_rate = {training.learning_rate}
 weight_decay = {training.weight_decay}
