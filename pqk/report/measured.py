@@ -22,6 +22,7 @@ def _accuracies(report: dict[str, Any]) -> list[tuple[str, str, str]]:
     uncompressed = "The same network trained for as many epochs without compression"
     if report["training"]["method"] == "float":
         uncompressed = "The network before it was quantised"
+    form = "audio" if "front_end" in report["cost"] else "features that the computer had worked out"
     place = "emulated by QEMU" if report["board"]["emulated"] else "a physical board"
     return [
         (
@@ -45,7 +46,7 @@ def _accuracies(report: dict[str, Any]) -> list[tuple[str, str, str]]:
             "Accuracy, device",
             "accuracy.device",
             f"The compiled firmware on {report['board']['title']} ({place}): {sent} of the {split} split went over the "
-            "serial link one by one, as features that the computer had worked out, and the answers came back.",
+            f"serial link one by one, as {form}, and the answers came back.",
         ),
         (
             "95 % interval",
