@@ -23,7 +23,7 @@ from pqk.train.methods.float_ import Float
 from pqk.train.methods.pqk import Pqk
 from pqk.train.methods.quantize import Quantize
 
-SHARED = {"compressed", "method", "two_phases"}  # what methods share
+SHARED = {"quantized", "compressed", "method", "two_phases"}  # what methods share
 
 
 def settings(name: str, sparsity: float = 0.8) -> dict[str, Any]:

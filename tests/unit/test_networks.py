@@ -135,5 +135,10 @@ def test_unknown_network_is_refused_with_the_nearest_name() -> None:
 
 
 def test_every_file_of_the_folder_is_in_the_registry() -> None:
-    files = {path.stem for path in Path(networks.__file__).parent.glob("*.py")} - {"__init__", "layers", "cost"}
+    files = {path.stem for path in Path(networks.__file__).parent.glob("*.py")} - {
+        "__init__",
+        "layers",
+        "cost",
+        "residual",
+    }
     assert files == {entry.build.__module__.rsplit(".", 1)[1] for entry in NETWORKS.values()}

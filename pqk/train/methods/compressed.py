@@ -7,14 +7,13 @@ from pqk.budget import NetworkCosts
 from pqk.project import CompressionConfig, TrainingConfig
 from pqk.train.arithmetic import RealArithmetic
 from pqk.train.integer import InputFormat, Integers
-from pqk.train.methods.method import Method
+from pqk.train.methods.quantized import Quantized
 from pqk.train.networks.layers import Classifier, Convolution, Network
 from pqk.train.pruning import Pruner
-from pqk.train.quantization import NetworkQuantizer
 from pqk.train.quantize import QuantizedWeight, straight_through
 
 
-class Compressed(Method):
+class Compressed(Quantized):
     """Quantization-aware training of a network that is pruned on the way; the loss is cross-entropy.
 
     The mask is chosen anew all the time: `phase1_epochs` is where the full sparsity is reached.
@@ -25,7 +24,6 @@ class Compressed(Method):
     ) -> None:
         super().__init__(network, source, compression, training)
         self.pruner = Pruner(network, compression)
-        self.quantizer = NetworkQuantizer(network, source, compression)
         self.frozen = False
         """Whether the mask stays as it is, and gradients reach kept weights only."""
 

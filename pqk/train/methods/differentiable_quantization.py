@@ -23,9 +23,8 @@ from pqk.project import CompressionConfig, TrainingConfig
 from pqk.train.arithmetic import RealArithmetic
 from pqk.train.distillation import FixedTeacher, soft_and_hard
 from pqk.train.integer import InputFormat, Integers
-from pqk.train.methods.method import Method
+from pqk.train.methods.quantized import Quantized
 from pqk.train.networks.layers import Classifier, Convolution, Network
-from pqk.train.quantization import NetworkQuantizer
 from pqk.train.quantize import SMALLEST_STEP, QuantizedWeight, largest_integer, straight_through
 
 GRID_BITS = 8
@@ -37,7 +36,7 @@ loss was 0.275 with fixed points, 0.278 with 1e-4, 0.275 with 1e-3, 0.258 with 3
 """
 
 
-class DifferentiableQuantization(Method):
+class DifferentiableQuantization(Quantized):
     """See the module. `weight_bits` says how many points there are, not how large the integers become."""
 
     name = "differentiable-quantization"
@@ -47,7 +46,6 @@ class DifferentiableQuantization(Method):
         self, network: Network, source: InputFormat, compression: CompressionConfig, training: TrainingConfig
     ) -> None:
         super().__init__(network, source, compression, training)
-        self.quantizer = NetworkQuantizer(network, source, compression)
         for layer in network.layers():
             layer.weight.requires_grad_(False)
         count = 2**compression.weight_bits

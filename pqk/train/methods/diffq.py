@@ -21,9 +21,8 @@ from pqk.errors import ProjectError
 from pqk.project import CompressionConfig, TrainingConfig
 from pqk.train.arithmetic import RealArithmetic
 from pqk.train.integer import InputFormat, Integers
-from pqk.train.methods.method import Method
+from pqk.train.methods.quantized import Quantized
 from pqk.train.networks.layers import Classifier, Convolution, Network
-from pqk.train.quantization import NetworkQuantizer
 from pqk.train.quantize import QuantizedWeight
 
 LOW, HIGH = 2.0, 8.0  # bits
@@ -33,7 +32,7 @@ BITS_RATE = 20.0
 MEGABYTE_BITS = 8 * 2**20
 
 
-class DiffQ(Method):
+class DiffQ(Quantized):
     """See the module."""
 
     name = "diffq"
@@ -43,7 +42,6 @@ class DiffQ(Method):
         self, network: Network, source: InputFormat, compression: CompressionConfig, training: TrainingConfig
     ) -> None:
         super().__init__(network, source, compression, training)
-        self.quantizer = NetworkQuantizer(network, source, compression)
         share = (compression.weight_bits - LOW) / (HIGH - LOW)
         start = torch.tensor(min(max(share, MARGIN / (HIGH - LOW)), 1 - MARGIN / (HIGH - LOW))).logit()
         groups = {layer.name: 1 if isinstance(layer, Classifier) else len(layer.weight) for layer in network.layers()}

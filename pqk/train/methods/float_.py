@@ -10,25 +10,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pqk.project import CompressionConfig, TrainingConfig
 from pqk.train.arithmetic import FLOAT, RealArithmetic
-from pqk.train.integer import InputFormat, Integers
+from pqk.train.integer import Integers
 from pqk.train.methods.method import Method
-from pqk.train.networks.layers import Network
-from pqk.train.quantization import NetworkQuantizer
+from pqk.train.methods.quantized import Quantized
 
 
-class Reference(Method):
+class Reference(Quantized):
     """Cross-entropy on the float network. Its predictions are the float network's."""
 
     name = "float"
     prunes = False
-
-    def __init__(
-        self, network: Network, source: InputFormat, compression: CompressionConfig, training: TrainingConfig
-    ) -> None:
-        super().__init__(network, source, compression, training)
-        self.quantizer = NetworkQuantizer(network, source, compression)
 
     def loss(self, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """See `Method.loss`."""

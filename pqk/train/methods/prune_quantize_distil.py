@@ -20,13 +20,12 @@ from pqk.train.arithmetic import RealArithmetic
 from pqk.train.distillation import FixedTeacher, soft_and_hard
 from pqk.train.filters import Filters
 from pqk.train.integer import InputFormat, Integers
-from pqk.train.methods.method import Method
+from pqk.train.methods.quantized import Quantized
 from pqk.train.networks.layers import Classifier, Convolution, Network
-from pqk.train.quantization import NetworkQuantizer
 from pqk.train.quantize import QuantizedWeight, straight_through
 
 
-class PruneQuantizeDistil(Method):
+class PruneQuantizeDistil(Quantized):
     """See the module. `sparsity`: the share of all weights that goes with the filters, at least; `budget_nonzeros`: how
     many weights may stay.
 
@@ -41,7 +40,6 @@ class PruneQuantizeDistil(Method):
     ) -> None:
         super().__init__(network, source, compression, training)
         self.filters = Filters(network, compression)
-        self.quantizer = NetworkQuantizer(network, source, compression)
 
     @classmethod
     def check(cls, compression: CompressionConfig) -> None:

@@ -7,9 +7,9 @@ order is convolution, batch normalisation, ReLU, residual, which folds, instead 
 from torch import nn
 
 from pqk.train.networks.layers import Arithmetic, Classifier, Convolution, Network, T
+from pqk.train.networks.residual import RESIDUAL, add_pairs
 
 PAIRS = 6
-RESIDUAL = "residual"
 
 
 class Res15(Network):
@@ -27,10 +27,7 @@ class Res15(Network):
 
     def interpret(self, arithmetic: Arithmetic[T], x: T) -> T:
         """See `Network.interpret`."""
-        x = arithmetic.convolution(self.stem, x)
-        for first, second in self.pairs:
-            y = arithmetic.convolution(second, arithmetic.convolution(first, x))
-            x = arithmetic.add(RESIDUAL, y, x)
+        x = add_pairs(arithmetic, self.pairs, arithmetic.convolution(self.stem, x))
         x = arithmetic.convolution(self.last, x)
         return arithmetic.classify(self.classifier, arithmetic.mean(x))
 

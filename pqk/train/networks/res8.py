@@ -7,10 +7,10 @@ Here it is convolution, batch normalisation, ReLU, residual: the same weights an
 from torch import nn
 
 from pqk.train.networks.layers import Arithmetic, Classifier, Convolution, Network, T
+from pqk.train.networks.residual import RESIDUAL, add_pairs
 
 PAIRS = 3
 POOL = (4, 3)
-RESIDUAL = "residual"
 
 
 class Res8(Network):
@@ -25,10 +25,7 @@ class Res8(Network):
 
     def interpret(self, arithmetic: Arithmetic[T], x: T) -> T:
         """See `Network.interpret`."""
-        x = arithmetic.convolution(self.stem, x)
-        for first, second in self.pairs:
-            y = arithmetic.convolution(second, arithmetic.convolution(first, x))
-            x = arithmetic.add(RESIDUAL, y, x)
+        x = add_pairs(arithmetic, self.pairs, arithmetic.convolution(self.stem, x))
         return arithmetic.classify(self.classifier, arithmetic.mean(x))
 
 
