@@ -53,8 +53,10 @@ def test_points_start_as_quantiles_of_the_scaled_weights() -> None:
         assert scaled.abs().max() == pytest.approx(1)
         points = method.points[layer.name]
         assert points.shape == (8,)
-        shares = [float((scaled <= point).float().mean()) for point in points]
-        assert shares == pytest.approx([(i + 0.5) / 8 for i in range(8)], abs=1.1 / layer.weight.numel() + 1e-3)
+        slack = 1.1 / layer.weight.numel() + 1e-3
+        for index, point in enumerate(points):  # each channel's largest weight is 1: many are equal
+            below, up_to = float((scaled < point).float().mean()), float((scaled <= point).float().mean())
+            assert below - slack <= (index + 0.5) / 8 <= up_to + slack
 
 
 def test_each_weight_takes_the_nearest_point_rounded_to_the_grid() -> None:
