@@ -14,28 +14,11 @@ FAR_ENTRY = ENTRY.replace("uxtah r3, r1, r2", "uxth r3, r2\nadd r3, r1, r3, lsl 
 WORD = 4  # bytes
 
 
-class Conv2dLanesFar(Conv2dLanes):
-    """Sums of 16 bits."""
+class _Far(Conv2dLanes):
+    """What the two have in common."""
 
-    name = "conv2d_lanes_far"
     cores = DSP_CORES
     place = WORD
-    code = 660
-    channel_listing = once(FAR_ENTRY, LONG)
-    entry_listing = further(FAR_ENTRY)
-
-    def fits(self, site: Site) -> bool:
-        return _wanted(site) and super().fits(site)
-
-
-class Conv2dLanesFarShort(Conv2dLanesShort):
-    """Sums of 15 bits."""
-
-    name = "conv2d_lanes_far_short"
-    cores = DSP_CORES
-    place = WORD
-    code = 630
-    channel_listing = once(FAR_ENTRY, SHORT)
     entry_listing = further(FAR_ENTRY)
 
     @property
@@ -43,8 +26,21 @@ class Conv2dLanesFarShort(Conv2dLanesShort):
         return "conv2d_lanes_far.c"
 
     def fits(self, site: Site) -> bool:
-        return _wanted(site) and super().fits(site)
+        wanted = site.core in BURST_CORES or convolved(site)[0].size >= PLACES
+        return wanted and super().fits(site)
 
 
-def _wanted(site: Site) -> bool:
-    return site.core in BURST_CORES or convolved(site)[0].size >= PLACES
+class Conv2dLanesFar(_Far):
+    """Sums of 16 bits."""
+
+    name = "conv2d_lanes_far"
+    code = 660
+    channel_listing = once(FAR_ENTRY, LONG)
+
+
+class Conv2dLanesFarShort(_Far, Conv2dLanesShort):
+    """Sums of 15 bits."""
+
+    name = "conv2d_lanes_far_short"
+    code = 630
+    channel_listing = once(FAR_ENTRY, SHORT)
