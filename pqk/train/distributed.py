@@ -1,7 +1,7 @@
 """Several processes that train one network: what torchrun starts (torch.distributed, DistributedDataParallel).
 
-Every process takes its share of each batch; gradients are averaged, so a run on N processes with batches of B clips is
-one of N * B clips a step. The first process alone writes files.
+Every process has batches of its own, from its share of the clips. Gradients are averaged, so that N processes with
+batches of B clips take steps of N * B clips. The first process alone writes files.
 """
 
 import os
@@ -49,11 +49,8 @@ def wait() -> None:
 
 def local(place: torch.device) -> torch.device:
     """This process's own GPU, where `place` is one."""
-    return torch.device("cuda", int(os.environ["LOCAL_RANK"])) if _several_gpus(place) else place
-
-
-def _several_gpus(place: torch.device) -> bool:
-    return dist.is_initialized() and place.type == "cuda"
+    several = dist.is_initialized() and place.type == "cuda"
+    return torch.device("cuda", int(os.environ["LOCAL_RANK"])) if several else place
 
 
 def loss_of(method: Method) -> Loss:

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pqk.train.networks.layers import Convolution
+from pqk.train.networks.layers import Convolution, Size
 
 
 def suits(layer: Convolution, x: Tensor) -> bool:
@@ -32,7 +32,7 @@ def convolution(layer: Convolution, norm: nn.BatchNorm2d, weight: Tensor, x: Ten
     kernel = weight.float().flatten(1)
     with torch.autocast(x.device.type, enabled=False):
         level = x.float().mean()  # taken off so that little is lost where autocast rounds
-        patches = _gather(layer, x.float(), level)
+        patches = _gather(layer, x.float(), level, (rows, columns))
         gain, shift = _normalise(norm, kernel, patches, level)
         affine = torch.cat([gain[:, None] * kernel, shift[:, None]], 1)
     y = F.relu(patches @ affine.T)  # in the precision that autocast says
@@ -63,29 +63,25 @@ def _normalise(norm: nn.BatchNorm2d, kernel: Tensor, patches: Tensor, level: Ten
     return gain, norm.bias - gain * mean
 
 
-def _gather(layer: Convolution, x: Tensor, level: Tensor) -> Tensor:
+def _gather(layer: Convolution, x: Tensor, level: Tensor, size: Size) -> Tensor:
     """[n * window * H' * W', taps + 1]: what each tap reads less `level`, and a 1; place in the window first."""
     top, left, bottom, right = layer.padding
     padded = F.pad(x, (left, right, top, bottom)) - level
     height, width = padded.shape[2:]
-    index = _index(layer.kernel, layer.stride, layer.dilation, layer.pool, (height, width)).to(x.device)
+    index = _index(layer.kernel, layer.stride, layer.dilation, layer.pool, (height, width), size).to(x.device)
     source = F.pad(padded.flatten(1), (0, 1), value=1.0)
     taps = layer.kernel[0] * layer.kernel[1]
     return source.index_select(1, index).view(-1, taps + 1)
 
 
 @cache
-def _index(
-    kernel: tuple[int, int],
-    stride: tuple[int, int],
-    dilation: tuple[int, int],
-    pool: tuple[int, int],
-    padded: tuple[int, int],
-) -> Tensor:
-    """int64 [window * H' * W' * (taps + 1)]: places in a flattened padded plane, to which a 1 is appended."""
+def _index(kernel: Size, stride: Size, dilation: Size, pool: Size, padded: Size, size: Size) -> Tensor:
+    """int64 [window * H' * W' * (taps + 1)]: places in a flattened padded plane, to which a 1 is appended.
+
+    `padded`: of the plane; `size`: of the output, (H', W').
+    """
     place = np.arange(padded[0] * padded[1]).reshape(padded)
-    rows, columns = ((padded[axis] - dilation[axis] * (kernel[axis] - 1) - 1) // stride[axis] + 1 for axis in range(2))
-    rows, columns = rows // pool[0], columns // pool[1]
+    rows, columns = size
     taps = []
     for y, x in np.ndindex(*kernel):
         y, x = y * dilation[0], x * dilation[1]
