@@ -192,7 +192,7 @@ def extracted(project: Project, dataset: DataSet, report: Reporter) -> Features:
 def stages(project: Project, inputs: Features) -> Stages:
     """Where the results of the project's trainings lie, or will."""
     shared = ["fold.py", "lane_limits.py", "prune_channels.py", "ops/*.py"]
-    code = digest_tree(PACKAGE / "train", ["**/*.py"]) + digest_tree(CODEGEN, shared)
+    code = digest_tree(PACKAGE, ["train/**/*.py", "budget.py"]) + digest_tree(CODEGEN, shared)
     common = [_features_key(project, inputs.fingerprint), code]
     common += [_text(as_plain(project.network)), _text(as_plain(project.training))]
     costs = weight_costs(project)
