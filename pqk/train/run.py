@@ -117,7 +117,7 @@ def train_compressed(
     reference = json.loads((float_dir / RECORD).read_text(encoding="utf-8"))
     front_end = as_plain(project.front_end)
     exported = to_ir(
-        outcome.method.delivered(),
+        outcome.method.network,
         outcome.method.integers(),
         arch=project.network.arch,
         classes=features.classes,

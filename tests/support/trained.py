@@ -43,7 +43,7 @@ def random_method(
     reference = Reference(make(arch, len(classes), width), source, compression, training).train()
     train_step(reference, source, rng)
     method.take_reference(reference.state_dict())
-    for layer in method.delivered().convolutions():
+    for layer in method.network.convolutions():
         layer.norm.weight.data.normal_(1, 0.5)  # some are negative
         layer.norm.bias.data.normal_()
         layer.norm.weight.data[:2] = torch.tensor([1e-4, 1e-7])  # biases beyond float32's integers, and constants
@@ -67,7 +67,7 @@ def random_inputs(source: InputFormat, count: int, rng: np.random.Generator) -> 
 
 def ir_of(method: Method, arch: str, classes: tuple[str, ...] = CLASSES) -> IrNetwork:
     """The network as the generator reads it."""
-    return to_ir(method.delivered(), method.integers(), arch=arch, classes=classes, front_end={"kind": "log-mel"})
+    return to_ir(method.network, method.integers(), arch=arch, classes=classes, front_end={"kind": "log-mel"})
 
 
 def thinned(

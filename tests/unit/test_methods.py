@@ -82,7 +82,7 @@ def test_training_reaches_every_layer_that_is_delivered(name: str) -> None:
         loss, logits = method.loss(*batch())
         loss.backward()  # type: ignore[no-untyped-call]
         assert logits.shape == (8, 4)
-        for layer in method.delivered().layers():
+        for layer in method.network.layers():
             trained = method.points[layer.name] if isinstance(method, DifferentiableQuantization) else layer.weight
             assert gradient(trained).count_nonzero() > 0, layer.name
 

@@ -18,7 +18,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pqk.errors import ProjectError
 from pqk.project import CompressionConfig, TrainingConfig
 from pqk.train.arithmetic import RealArithmetic
 from pqk.train.distillation import FixedTeacher, soft_and_hard
@@ -41,6 +40,7 @@ class DifferentiableQuantization(Quantized):
 
     name = "differentiable-quantization"
     prunes = False
+    own_bits = f"the points of method {name!r} are integers of {GRID_BITS} bits in any case"
 
     def __init__(
         self, network: Network, source: InputFormat, compression: CompressionConfig, training: TrainingConfig
@@ -50,17 +50,6 @@ class DifferentiableQuantization(Quantized):
             layer.weight.requires_grad_(False)
         count = 2**compression.weight_bits
         self.points = nn.ParameterDict({layer.name: torch.zeros(count) for layer in network.layers()})
-
-    @classmethod
-    def check(cls, compression: CompressionConfig) -> None:
-        """Beside what all methods check: there is no use for a lane budget."""
-        super().check(compression)
-        if compression.lane_budget:
-            raise ProjectError(
-                f"compression.lane_budget = {compression.lane_budget}: the points of method {cls.name!r} are integers "
-                f"of {GRID_BITS} bits in any case",
-                "write lane_budget = 0, or choose another method",
-            )
 
     @torch.no_grad()
     def take_reference(self, state: Mapping[str, Tensor]) -> None:

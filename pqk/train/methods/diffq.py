@@ -17,7 +17,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pqk.errors import ProjectError
 from pqk.project import CompressionConfig, TrainingConfig
 from pqk.train.arithmetic import RealArithmetic
 from pqk.train.integer import InputFormat, Integers
@@ -37,6 +36,7 @@ class DiffQ(Quantized):
 
     name = "diffq"
     prunes = False
+    own_bits = f"method {name!r} learns the bits of each channel"
 
     def __init__(
         self, network: Network, source: InputFormat, compression: CompressionConfig, training: TrainingConfig
@@ -48,17 +48,6 @@ class DiffQ(Quantized):
         self.bit_logits = nn.ParameterDict({name: start.repeat(count) for name, count in groups.items()})
         self.iteration = 0
         """Of the step that has begun, which says what its noise is."""
-
-    @classmethod
-    def check(cls, compression: CompressionConfig) -> None:
-        """The bits are learnt: no budget of a lane can set them."""
-        super().check(compression)
-        if compression.lane_budget:
-            raise ProjectError(
-                f"compression.lane_budget = {compression.lane_budget}: method {cls.name!r} learns the bits of each "
-                "channel",
-                "write lane_budget = 0, or choose another method",
-            )
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """The bits learn at a rate of their own, without weight decay."""

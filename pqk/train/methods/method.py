@@ -28,6 +28,8 @@ class Method(nn.Module, ABC):
     """In `pqk.toml`."""
     prunes: ClassVar[bool] = True
     """Whether it can make weights zero. If not, `compression.sparsity` must be 0."""
+    own_bits: ClassVar[str] = ""
+    """Why `compression.lane_budget` must be 0, for a method that sets the bits of weights itself."""
 
     def __init__(
         self, network: Network, source: InputFormat, compression: CompressionConfig, training: TrainingConfig
@@ -48,6 +50,11 @@ class Method(nn.Module, ABC):
             raise ProjectError(
                 f"compression.sparsity = {compression.sparsity}: method {cls.name!r} prunes no weights",
                 "write sparsity = 0.0, or choose another method",
+            )
+        if cls.own_bits and compression.lane_budget:
+            raise ProjectError(
+                f"compression.lane_budget = {compression.lane_budget}: {cls.own_bits}",
+                "write lane_budget = 0, or choose another method",
             )
 
     @property
@@ -95,10 +102,6 @@ class Method(nn.Module, ABC):
     def integers(self) -> Integers:
         """The integers of the network as it is delivered."""
 
-    def delivered(self) -> Network:
-        """The network that `integers` belongs to."""
-        return self.network
-
     def finish(self, network: IrNetwork) -> IrNetwork:
         """`network`, the intermediate representation as it is delivered; a method may simplify it.
 
@@ -111,7 +114,7 @@ class Method(nn.Module, ABC):
 
         `x`: integer features [n, 1, frames, bands].
         """
-        return integer.logits(self.delivered(), self.integers(), x)
+        return integer.logits(self.network, self.integers(), x)
 
     def facts(self) -> dict[str, float]:
         """What the history should say about the epoch beside loss and accuracy."""
