@@ -465,7 +465,7 @@ arch = {json.dumps(network.arch)}       # or "res8", 5 times the work; "res8-tin
 width = {network.width}                  # channels of a network whose name does not say them; 0: its own number
 
 [compression]
-method = {json.dumps(compression.method)}              # pruned, quantised, distilled from itself; the README lists ten others
+method = {json.dumps(compression.method)}  # pruned, quantised, distilled from itself; ten others are in the README
 sparsity = {compression.sparsity}              # share of zeros over all weights
 # Instead of sparsity one of three budgets, each spread over the layers by what a weight costs in them; 0: none.
 budget_nonzeros = {compression.budget_nonzeros}         # at most so many weights that are not zero
