@@ -169,9 +169,7 @@ def logits(network: Network, integers: Integers, x: Tensor) -> Tensor:
 
 
 class _IntegerArithmetic(_Integral):
-    """`Arithmetic` on int64 tensors. Weighted sums run in float32 where all that can occur are exact, else in float64.
-    A bias can be larger, so it is added in float64.
-    """
+    """`Arithmetic` on int64 tensors. Sums run in float32 where all that can occur are exact, else in float64."""
 
     def __init__(self, integers: Integers) -> None:
         self._integers = integers
@@ -179,10 +177,10 @@ class _IntegerArithmetic(_Integral):
 
     def convolution(self, layer: Convolution, x: Tensor) -> Tensor:
         folded = self._integers.convolutions[layer.name]
-        weights = torch.from_numpy(folded.weights).to(torch.float64)
-        kind = torch.float32 if _largest_sum(weights) < EXACT_IN_FLOAT32 else torch.float64
-        bias = torch.from_numpy(folded.bias).to(torch.float64)[:, None, None]
-        sums = F.relu(layer.convolve(x.to(kind), weights.to(kind)).to(torch.float64) + bias)
+        weights, bias = torch.from_numpy(folded.weights).double(), torch.from_numpy(folded.bias).double()
+        exact = layer.pool[0] * layer.pool[1] * _largest_sum(weights, bias) < EXACT_IN_FLOAT32
+        kind = torch.float32 if exact else torch.float64
+        sums = F.relu(layer.convolve(x.to(kind), weights.to(kind)) + bias.to(kind)[:, None, None])
         if layer.pool != (1, 1):
             sums = F.avg_pool2d(sums, layer.pool, divisor_override=1)
         multiplier = torch.from_numpy(folded.multiplier).to(torch.int64)[:, None, None]
@@ -202,9 +200,9 @@ class _IntegerArithmetic(_Integral):
         return x @ weights.T + torch.from_numpy(integer.bias).to(torch.int64)
 
 
-def _largest_sum(weights: Tensor) -> int:
-    """No weighted sum, whole or partial, of inputs to `weights` [out, ...] has a larger magnitude."""
-    return LARGEST_INPUT * int(weights.abs().flatten(1).sum(1).max())
+def _largest_sum(weights: Tensor, bias: Tensor) -> int:
+    """No sum, whole or partial, of `bias` [out] and weighted inputs to `weights` [out, ...] has a larger magnitude."""
+    return int((LARGEST_INPUT * weights.abs().flatten(1).sum(1) + bias.abs()).max())
 
 
 def to_ir(

@@ -22,7 +22,7 @@ Array = npt.NDArray[Any]
 CPU = torch.device("cpu")
 WARM_UP = 1.0  # epochs
 MOMENTUM = 0.9
-EVALUATION_BATCH = 128
+EVALUATION_BATCH = 32  # more at once leave the processor's cache
 
 
 @dataclass(frozen=True)

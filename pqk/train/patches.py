@@ -8,6 +8,7 @@ ReLU and average pool compute, several times faster on a CPU.
 """
 
 from functools import cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,25 +32,54 @@ def convolution(layer: Convolution, norm: nn.BatchNorm2d, weight: Tensor, x: Ten
     rows, columns = layer.output_size((x.shape[2], x.shape[3]))
     kernel = weight.float().flatten(1)
     with torch.autocast(x.device.type, enabled=False):
-        level = x.float().mean()  # taken off so that little is lost where autocast rounds
-        patches = _gather(layer, x.float(), level, (rows, columns))
-        gain, shift = _normalise(norm, kernel, patches, level)
-        affine = torch.cat([gain[:, None] * kernel, shift[:, None]], 1)
-    y = F.relu(patches @ affine.T)  # in the precision that autocast says
-    window = layer.pool[0] * layer.pool[1]
-    return (y.view(len(x), window, rows, columns, len(kernel)).sum(1) / window).permute(0, 3, 1, 2)
+        level = x.float().mean()  # taken off so that little is lost where the products are of few bits
+        planes = _gather(layer, x.float(), level, (rows, columns))
+        gain, shift = _normalise(norm, kernel, planes, level)
+        affine = torch.cat([gain[:, None] * kernel, shift[:, None]], 1) / len(planes)
+    if torch.is_autocast_enabled(x.device.type):
+        planes = [plane.to(torch.get_autocast_dtype(x.device.type)) for plane in planes]
+    y: Tensor = _SumOfReLUs.apply(affine, *planes)  # type: ignore[no-untyped-call]  # torch's stub has no types for it
+    return y.view(len(x), rows, columns, len(kernel)).permute(0, 3, 1, 2)
 
 
-def _normalise(norm: nn.BatchNorm2d, kernel: Tensor, patches: Tensor, level: Tensor) -> tuple[Tensor, Tensor]:
-    """Gain and shift [C] of batch normalisation for `kernel` [C, taps] on `patches` [positions, taps + 1]."""
+class _SumOfReLUs(torch.autograd.Function):
+    """Sum over the planes [positions, k] of relu(plane @ affine.T): [positions, C], in the type of the planes.
+
+    Plane by plane, so that what is between stays in the processor's cache.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, affine: Tensor, *planes: Tensor) -> Tensor:
+        matrix = affine.T.to(planes[0].dtype)
+        terms = [(plane @ matrix).relu_() for plane in planes]
+        total = terms[0].to(torch.float32, copy=True)
+        for term in terms[1:]:
+            total += term
+        ctx.save_for_backward(*planes, *terms)
+        return total.to(planes[0].dtype)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        saved = ctx.saved_tensors
+        planes, terms = saved[: len(saved) // 2], saved[len(saved) // 2 :]
+        gradient = gradients[0].contiguous()
+        reached = [torch.ops.aten.threshold_backward(gradient, term, 0) for term in terms]
+        affine = torch.stack([passed.T @ plane for passed, plane in zip(reached, planes, strict=True)])
+        return affine.sum(0, dtype=torch.float32), *(None for _ in planes)
+
+
+def _normalise(norm: nn.BatchNorm2d, kernel: Tensor, planes: list[Tensor], level: Tensor) -> tuple[Tensor, Tensor]:
+    """Gain and shift [C] of batch normalisation for `kernel` [C, taps] on `planes` of [positions, taps + 1]."""
     assert norm.running_mean is not None
     assert norm.running_var is not None
     assert norm.momentum is not None
     assert norm.num_batches_tracked is not None
     missing = level * kernel.sum(1)  # from sums over patches
     if norm.training:
-        count, taps = len(patches), kernel.shape[1]
-        moments = patches.T @ patches / count  # the last column is 1: moments[taps] are means
+        count, taps = sum(len(plane) for plane in planes), kernel.shape[1]
+        moments = (
+            torch.stack([plane.T @ plane for plane in planes]).sum(0) / count
+        )  # the last column is 1: moments[taps] are means
         mean = kernel @ moments[taps, :taps]
         variance = ((kernel @ moments[:taps, :taps]) * kernel).sum(1) - mean.square()
         if norm.track_running_stats:
@@ -63,20 +93,20 @@ def _normalise(norm: nn.BatchNorm2d, kernel: Tensor, patches: Tensor, level: Ten
     return gain, norm.bias - gain * mean
 
 
-def _gather(layer: Convolution, x: Tensor, level: Tensor, size: Size) -> Tensor:
-    """[n * window * H' * W', taps + 1]: what each tap reads less `level`, and a 1; place in the window first."""
+def _gather(layer: Convolution, x: Tensor, level: Tensor, size: Size) -> list[Tensor]:
+    """For each place in the pool's window [n * H' * W', taps + 1]: what each tap reads less `level`, and a 1."""
     top, left, bottom, right = layer.padding
     padded = F.pad(x, (left, right, top, bottom)) - level
     height, width = padded.shape[2:]
     index = _index(layer.kernel, layer.stride, layer.dilation, layer.pool, (height, width), size).to(x.device)
     source = F.pad(padded.flatten(1), (0, 1), value=1.0)
     taps = layer.kernel[0] * layer.kernel[1]
-    return source.index_select(1, index).view(-1, taps + 1)
+    return [source.index_select(1, place).view(-1, taps + 1) for place in index]
 
 
 @cache
 def _index(kernel: Size, stride: Size, dilation: Size, pool: Size, padded: Size, size: Size) -> Tensor:
-    """int64 [window * H' * W' * (taps + 1)]: places in a flattened padded plane, to which a 1 is appended.
+    """int64 [window, H' * W' * (taps + 1)]: places in a flattened padded plane, to which a 1 is appended.
 
     `padded`: of the plane; `size`: of the output, (H', W').
     """
@@ -89,4 +119,4 @@ def _index(kernel: Size, stride: Size, dilation: Size, pool: Size, padded: Size,
         read = place[y : end[0] : stride[0], x : end[1] : stride[1]]
         taps.append(read.reshape(rows, pool[0], columns, pool[1]).transpose(1, 3, 0, 2))
     taps.append(np.full_like(taps[0], place.size))
-    return torch.from_numpy(np.stack(taps, axis=-1).reshape(-1).copy())
+    return torch.from_numpy(np.stack(taps, axis=-1).reshape(pool[0] * pool[1], -1).copy())

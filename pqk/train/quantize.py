@@ -64,17 +64,18 @@ def high_quantile(x: Tensor) -> Tensor:
 
 
 class _OnGrid(torch.autograd.Function):
-    """min(round(x / step), maximum) * step; the gradient passes where x is within the range."""
+    """min(round(x / step), maximum) * step; the gradient passes where it rounds to the range."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, step: float, maximum: int) -> Tensor:
-        ctx.save_for_backward(x <= step * maximum)
+        ctx.save_for_backward(x)
+        ctx.limit = step * (maximum + 0.5)
         return torch.div(x, step).round_().clamp_max_(maximum).mul_(step)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
-        (inside,) = ctx.saved_tensors
-        return gradients[0] * inside, None, None
+        (x,) = ctx.saved_tensors
+        return torch.ops.aten.hardtanh_backward(gradients[0], x, -torch.inf, ctx.limit), None, None
 
 
 class ActivationQuantizer(nn.Module):

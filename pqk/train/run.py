@@ -196,6 +196,7 @@ def _train(
     distributed.wait()  # until all have found that this is still to be done
     place = distributed.local(device.choose(device_name))
     device.make_deterministic(place)
+    device.keep_freed_memory()
     front_end = FrontEnd(features.front_end)
     method = _make(kind, project, front_end, len(features.classes), costs)
     if reference is not None:
