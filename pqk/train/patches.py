@@ -77,10 +77,8 @@ def _normalise(norm: nn.BatchNorm2d, kernel: Tensor, planes: list[Tensor], level
     missing = level * kernel.sum(1)  # from sums over patches
     if norm.training:
         count, taps = sum(len(plane) for plane in planes), kernel.shape[1]
-        moments = (
-            torch.stack([plane.T @ plane for plane in planes]).sum(0) / count
-        )  # the last column is 1: moments[taps] are means
-        mean = kernel @ moments[taps, :taps]
+        moments = torch.stack([plane.T @ plane for plane in planes]).sum(0) / count
+        mean = kernel @ moments[taps, :taps]  # the last column is 1, so these are means
         variance = ((kernel @ moments[:taps, :taps]) * kernel).sum(1) - mean.square()
         if norm.track_running_stats:
             with torch.no_grad():
