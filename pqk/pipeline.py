@@ -243,15 +243,20 @@ def reference(project: Project, inputs: Features, report: Reporter, device: str 
     return directory
 
 
-def trained(project: Project, inputs: Features, report: Reporter, device: str = "auto") -> Path:
-    """Folder with the trained network, trained now if need be; `device` as in `pqk.train.device`."""
+def trained(
+    project: Project, inputs: Features, report: Reporter, device: str = "auto", *, for_device: bool = True
+) -> Path:
+    """Folder with the trained network, trained now if need be; `device` as in `pqk.train.device`.
+
+    Raises ProjectError: it cannot be trained as the project says or, `for_device`, no device can run it.
+    """
     directory = stages(project, inputs).trained
-    if directory.is_dir():
+    if directory.is_dir() and ((directory / "network").is_dir() or not for_device):
         return directory
     from pqk.train import run
 
     costs = weight_costs(project)
-    run.check(project, costs)
+    run.check(project, costs, for_device=for_device)
     start = reference(project, inputs, report, device)
     run.train_compressed(project, inputs, start, directory, report=report.training, device_name=device, costs=costs)
     return directory
@@ -269,7 +274,7 @@ def train(project: Project, *, data: Path | None, report: Reporter, device: str 
         if distributed.is_first():
             extracted(project, dataset, report)
         distributed.wait()
-        return trained(project, extracted(project, dataset, report), report, device)
+        return trained(project, extracted(project, dataset, report), report, device, for_device=False)
 
 
 def read_network(directory: Path) -> Network:

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from pqk.errors import ProjectError
 from pqk.frontend import FrontEnd
+from pqk.train.arithmetic import RealArithmetic
 from pqk.train.networks.layers import Block, Classifier, Convolution, Network
 from pqk.train.quantize import QuantizedWeight
 
@@ -58,7 +59,7 @@ class Quantization:
 
 @dataclass(frozen=True)
 class Integers:
-    """The integer parameters of a network, by layer."""
+    """The integer parameters of a network, by layer; none where the network is not integral."""
 
     input: InputFormat
     quantization: Quantization
@@ -78,9 +79,11 @@ class IntegerClassifier:
 def fold(network: Network, quantization: Quantization, source: InputFormat) -> Integers:
     """Integers of `network`: batch normalisation (running statistics) and scales become biases and multipliers.
 
-    Raises ProjectError where the network has layers without integer arithmetic.
+    A network that has layers without integer arithmetic keeps its quantised weights and steps alone.
     """
     folder = _Folder(quantization)
+    if not network.integral:
+        return Integers(source, quantization, {}, {})
     network.interpret(folder, _Real(source.scale, source.shape[1:]))
     return Integers(source, quantization, folder.convolutions, folder.classifiers)
 
@@ -98,10 +101,14 @@ class _Integral:
 
     def block(self, layer: Block, x: object) -> NoReturn:
         del x
-        raise ProjectError(
-            f"network.arch: the network cannot run on a device yet, its layer {layer.name!r} has no integer arithmetic",
-            "choose another architecture, such as res8-narrow",
-        )
+        _refuse(layer)
+
+
+def _refuse(layer: Block) -> NoReturn:
+    raise ProjectError(
+        f"network.arch: the network cannot run on a device yet, its layer {layer.name!r} has no integer arithmetic",
+        "choose another architecture, such as res8-narrow",
+    )
 
 
 class _Folder(_Integral):
@@ -164,8 +171,26 @@ def to_numpy(tensor: Tensor | None) -> np.ndarray[Any, Any]:
 
 @torch.no_grad()
 def logits(network: Network, integers: Integers, x: Tensor) -> Tensor:
-    """int64 [n, classes]: exactly what `pqk_codegen.interpreter` computes. `x`: integers [n, 1, frames, bands]."""
+    """int64 [n, classes]: exactly what `pqk_codegen.interpreter` computes. `x`: integers [n, 1, frames, bands].
+
+    Of a network that is not integral the fake-quantised ones, float [n, classes].
+    """
+    if not network.integral:
+        return _fake_quantized(network, integers, x)
     return network.interpret(_IntegerArithmetic(integers), x.to(torch.int64))
+
+
+def _fake_quantized(network: Network, integers: Integers, x: Tensor) -> Tensor:
+    """Float logits with weights and activations on their grids."""
+    quantization = integers.quantization
+    maximum = 2**quantization.activation_bits - 1
+
+    def on_grid(stream: str, activation: Tensor) -> Tensor:
+        step = quantization.steps[stream]
+        return torch.round(activation / step).clamp_max(maximum) * step
+
+    arithmetic = RealArithmetic(lambda layer: quantization.weights[layer.name].value, activation=on_grid)
+    return network.interpret(arithmetic, x.float() * integers.input.scale)
 
 
 class _IntegerArithmetic(_Integral):
@@ -208,7 +233,12 @@ def _largest_sum(weights: Tensor, bias: Tensor) -> int:
 def to_ir(
     network: Network, integers: Integers, *, arch: str, classes: Sequence[str], front_end: Mapping[str, Any]
 ) -> IrNetwork:
-    """The verified intermediate representation of `network` with these `integers`."""
+    """The verified intermediate representation of `network` with these `integers`.
+
+    Raises ProjectError where the network is not integral.
+    """
+    for block in network.composites():
+        _refuse(block)
     source = integers.input
     largest = {"uint8": 255, "int8": 127}[source.dtype]
     recorder = _Recorder(integers)

@@ -72,7 +72,7 @@ class NetworkQuantizer(nn.Module):
         return Source(quantizer.step, (0, quantizer.maximum))
 
     def integers(self, network: Network, weight: Callable[[Convolution | Classifier], QuantizedWeight]) -> Integers:
-        """The integers of `network` with these weights and the ranges as they are."""
+        """The integers of `network` with these weights and the ranges as they are; see `integer.fold`."""
         weights = {layer.name: weight(layer) for layer in network.layers()}
         quantization = Quantization(
             weight_bits=max(self.compression.weight_bits, *(quantized.bits for quantized in weights.values())),

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from pqk_codegen import store
+from pqk_codegen.ir import Network
 from pqk_codegen.lane_limits import weight_bits
 from pqk_codegen.ops import Convolution
 from torch import Tensor
@@ -47,12 +48,13 @@ UNSEEN_RECALL = "unseen_unknown_recall"
 M = TypeVar("M", bound=Method)
 
 
-def check(project: Project, costs: NetworkCosts | None = None) -> None:
+def check(project: Project, costs: NetworkCosts | None = None, *, for_device: bool = True) -> None:
     """Raise ProjectError where network and compression cannot be trained as `project` says; takes hardly any time.
 
-    A network that no device runs cannot be compressed; `train_float` takes it.
+    `for_device`: also where no device runs such a network.
     """
-    networks.check_device(project.network.arch)
+    if for_device:
+        networks.check_device(project.network.arch)
     _make(find_method(project.compression), project, FrontEnd(project.front_end), len(project.classes), costs)
 
 
@@ -81,8 +83,7 @@ def train_float(
         "run": _circumstances(project, features),
     }
     with _first_writes(out_dir) as folder:
-        state = outcome.method.state_dict()
-        checkpoint.write_arrays(folder / WEIGHTS, {name: value.numpy() for name, value in state.items()})
+        _write_weights(folder, outcome.method)
         _write_record(folder, record)
 
 
@@ -99,7 +100,8 @@ def train_compressed(
     """Train with `project.compression` and write network/ (the IR) and training.json into `out_dir`.
 
     `float_dir` is what `train_float` wrote; its record is merged into training.json, which also says how many bits the
-    weights of each convolution have. `costs` are needed where the budget is of bytes or instructions.
+    weights of each convolution have. Of a network that no device runs there are weights.npz instead of an IR, and its
+    accuracy is the fake-quantised one. `costs` are needed where the budget is of bytes or instructions.
     Raises ProjectError for an unknown network or method, or a sparsity or budget that cannot be reached.
     """
     method_name = project.compression.method
@@ -115,16 +117,7 @@ def train_compressed(
         costs=costs,
     )
     reference = json.loads((float_dir / RECORD).read_text(encoding="utf-8"))
-    front_end = as_plain(project.front_end)
-    exported = to_ir(
-        outcome.method.network,
-        outcome.method.integers(),
-        arch=project.network.arch,
-        classes=features.classes,
-        front_end=front_end,
-    )
-    network = outcome.method.finish(exported)
-    convolutions = [op for op in network.ops if isinstance(op, Convolution)]
+    network = _exported(outcome.method, project, features) if outcome.method.network.integral else None
     record = {
         **reference,
         "method": method_name,
@@ -133,12 +126,32 @@ def train_compressed(
         # A method that trains nothing leaves the reference's history as it is: both are called "float".
         "history": reference["history"] | ({method_name: outcome.history} if outcome.history else {}),
         "labels_fake_quant_testing": outcome.predictions["testing"].tolist(),
-        "weight_bits": {op.name: dataclasses.asdict(weight_bits(op)) for op in convolutions},
+        **_weight_bits_record(network),
         "run": _circumstances(project, features) | {"compression": as_plain(project.compression)},
     }
     with _first_writes(out_dir) as folder:
-        store.save(network, folder / "network")
+        if network is None:
+            _write_weights(folder, outcome.method)
+        else:
+            store.save(network, folder / "network")
         _write_record(folder, record)
+
+
+def _exported(method: Method, project: Project, features: Features) -> Network:
+    front_end = as_plain(project.front_end)
+    arch, classes = project.network.arch, features.classes
+    return method.finish(to_ir(method.network, method.integers(), arch=arch, classes=classes, front_end=front_end))
+
+
+def _weight_bits_record(network: Network | None) -> dict[str, Any]:
+    if network is None:
+        return {}
+    convolutions = [op for op in network.ops if isinstance(op, Convolution)]
+    return {"weight_bits": {op.name: dataclasses.asdict(weight_bits(op)) for op in convolutions}}
+
+
+def _write_weights(folder: Path, method: Method) -> None:
+    checkpoint.write_arrays(folder / WEIGHTS, {name: value.numpy() for name, value in method.state_dict().items()})
 
 
 def _circumstances(project: Project, features: Features) -> dict[str, Any]:

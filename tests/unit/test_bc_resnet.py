@@ -1,22 +1,27 @@
 """BC-ResNet: its normalisation, its blocks, and what is refused because it has no integers."""
 
+import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from pqk.data.dataset import Clip
 from pqk.errors import ProjectError
-from pqk.project import NetworkConfig, Project
+from pqk.features import Features
+from pqk.frontend import FrontEnd
+from pqk.project import CompressionConfig, FrontEndConfig, NetworkConfig, Project, TrainingConfig
 from pqk.train.arithmetic import FLOAT, RealArithmetic
-from pqk.train.integer import InputFormat, Quantization, fold
+from pqk.train.integer import InputFormat, Integers, Quantization, fold, logits, to_ir
 from pqk.train.lanes import Source, channel_limits
 from pqk.train.networks import make
 from pqk.train.networks.bc_resnet import SUB_BANDS, BroadcastBlock, SubSpectralNorm
-from pqk.train.networks.layers import Block, Classifier, Convolution
+from pqk.train.networks.layers import Block, Classifier, Convolution, Network
 from pqk.train.quantize import quantize_weight, straight_through
-from pqk.train.run import check
+from pqk.train.run import check, train_compressed, train_float
 
 SOURCE = InputFormat((1, 101, 40), "uint8", 0.125)
 
@@ -77,16 +82,74 @@ def test_a_compression_method_has_a_say_in_every_weight_and_block_output() -> No
         assert layer.weight.grad.abs().sum() > 0, layer.name
 
 
+def quantized(network: Network, bits: int) -> Integers:
+    """All weights with so many bits, activations with 7."""
+    streams = {layer.stream: 0.1 for layer in network.convolutions()}
+    limit = torch.tensor(2.0 ** (bits - 1) - 1)
+    weights = {layer.name: quantize_weight(layer.weight, limit) for layer in network.layers()}
+    return fold(network, Quantization(weight_bits=bits, activation_bits=7, weights=weights, steps=streams), SOURCE)
+
+
 def test_there_are_no_integers_for_a_device_yet() -> None:
     network = make("bc-resnet-1", 3)
-    streams = {layer.stream: 0.1 for layer in network.convolutions()}
-    weights = {layer.name: quantize_weight(layer.weight, torch.tensor(7.0)) for layer in network.layers()}
-    quantization = Quantization(weight_bits=4, activation_bits=7, weights=weights, steps=streams)
     with pytest.raises(
         ProjectError, match=r"network\.arch: .* cannot run on a device yet, its layer 'block1'"
     ) as error:
-        fold(network, quantization, SOURCE)
+        to_ir(network, quantized(network, 4), arch="bc-resnet-1", classes=("a", "b", "c"), front_end={})
     assert "res8-narrow" in error.value.hint
+
+
+@torch.no_grad()
+def test_its_logits_are_of_quantised_weights_and_activations() -> None:
+    torch.manual_seed(4)
+    network, x = make("bc-resnet-1", 3).eval(), torch.randint(0, 256, (2, 1, 30, 40))
+    integers = quantized(network, 4)
+    found = logits(network, integers, x)
+    steps = integers.quantization.steps
+    for layer in network.layers():
+        layer.weight.copy_(integers.quantization.weights[layer.name].value)
+    on_grid = RealArithmetic(activation=lambda stream, y: (y / steps[stream]).round().clamp(0, 127) * steps[stream])
+    torch.testing.assert_close(found, network.interpret(on_grid, x * SOURCE.scale))
+    assert not torch.allclose(found, network.interpret(FLOAT, x * SOURCE.scale), rtol=1e-3)
+
+
+def test_it_is_trained_and_judged_with_its_weights_quantised(tmp_path: Path) -> None:
+    front_end = FrontEndConfig(hop_ms=50, bands=40)
+    rng, clips = np.random.default_rng(5), 60
+    splits = np.array([("training", "training", "validation", "testing")[i % 4] for i in range(clips)])
+    labels = rng.integers(2, size=clips)
+    features = Features(
+        classes=("yes", "no"),
+        clips=tuple(Clip(f"{i}.wav", int(labels[i]), str(splits[i])) for i in range(clips)),
+        energies=rng.uniform(2**13, 2**20, (clips, FrontEnd(front_end).frames, 40)).astype(np.float32),
+        labels=labels,
+        splits=splits,
+        noise=np.zeros((0, 40), np.float32),
+        noise_starts=(0,),
+        front_end=front_end,
+        fingerprint="made-up",
+        skipped=(),
+        notes=(),
+    )
+    project = Project(
+        tmp_path,
+        "words",
+        ("yes", "no"),
+        front_end=front_end,
+        network=NetworkConfig("bc-resnet-1"),
+        compression=CompressionConfig(sparsity=0.5),
+        training=TrainingConfig(phase1_epochs=1, phase2_epochs=1, batch_size=8),
+    )
+    check(project, for_device=False)
+    train_float(project, features, tmp_path / "float", report=lambda _: None)
+    train_compressed(project, features, tmp_path / "float", tmp_path / "trained", report=lambda _: None)
+    record = json.loads((tmp_path / "trained" / "training.json").read_text())
+    assert set(record["accuracy"]) == {"float", "fake_quant"}
+    assert len(record["labels_fake_quant_testing"]) == 15
+    with np.load(tmp_path / "trained" / "weights.npz") as weights:
+        masks = [weights[name] for name in weights.files if ".mask_" in name]
+        assert sum(int((mask == 0).sum()) for mask in masks) >= 0.5 * make("bc-resnet-1", 2).weight_count()
+    assert not (tmp_path / "trained" / "network").exists()
 
 
 def test_a_project_that_is_for_a_device_is_refused_before_anything_is_trained() -> None:

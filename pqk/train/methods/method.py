@@ -110,7 +110,7 @@ class Method(nn.Module, ABC):
         return network
 
     def predict(self, x: Tensor) -> Tensor:
-        """Exact integer logits of the network as it is delivered; see `pqk.train.integer`.
+        """Exact integer logits of the network as it is delivered; see `pqk.train.integer.logits`.
 
         `x`: integer features [n, 1, frames, bands].
         """

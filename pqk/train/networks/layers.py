@@ -151,6 +151,15 @@ class Network(nn.Module, ABC):
     def interpret(self, arithmetic: Arithmetic[T], x: T) -> T:
         """Run the network on `x` with the layers meaning what `arithmetic` says."""
 
+    @property
+    def integral(self) -> bool:
+        """Whether there is integer arithmetic for all of it, so that a device can run it: it has no blocks."""
+        return not self.composites()
+
+    def composites(self) -> list[Block]:
+        """Every block, in the order of the network."""
+        return [module for module in self.modules() if isinstance(module, Block)]
+
     def convolutions(self) -> list[Convolution]:
         """Every convolution, in the order of the network."""
         return [module for module in self.modules() if isinstance(module, Convolution)]
