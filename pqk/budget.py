@@ -63,6 +63,11 @@ class Prices:
         """Every weight costs 1. `weights`: of the prunable layers by name; `fixed`: weights of all others."""
         return cls("budget_nonzeros", fixed, {name: Curve.line(count, 1) for name, count in weights.items()})
 
+    @cached_property
+    def uniform(self) -> bool:
+        """Whether every weight costs the same, in whatever layer."""
+        return len({slope for curve in self.layers.values() for slope in curve.slopes}) == 1
+
     def total(self, nonzeros: Mapping[str, int]) -> float:
         """Cost of a network whose prunable layers have so many nonzeros."""
         return self.fixed + sum(float(curve.table[nonzeros[name]]) for name, curve in self.layers.items())

@@ -1,7 +1,11 @@
 """Which weights stay, so that the network keeps to a budget: magnitude pruning by what a weight costs in its layer.
 
-Kept is what maximises the sum of w^2 under the budget: a weight stays where w^2 / cost exceeds one threshold over all
-layers (the multiplier of Lagrange). Where all weights cost the same, that is global magnitude pruning.
+A weight stays where what it is worth exceeds one threshold (the multiplier of Lagrange) times its cost. Where all
+weights cost the same it is worth w^2, and that is global magnitude pruning. Where costs differ by layers it is worth
+what it adds to the logarithm of the layer's sum of squares: kept is what maximises the sum of these logarithms under
+the budget. Normalisation behind a layer makes its scale mean nothing, so only shares of a layer count, as in LAMP (Lee
+et al., "Layer-adaptive sparsity for the magnitude-based pruning", ICLR 2021), and no layer is emptied because its
+weights are dear: with w^2 the first convolution, whose weights cost twelve others, was left with two of them.
 """
 
 from collections.abc import Mapping
@@ -14,6 +18,8 @@ from pqk.budget import Curve, Prices
 from pqk.errors import ProjectError
 
 Array = npt.NDArray[Any]
+
+HUGE = 1e300  # worth of a layer's first weight: finite, so that where not all layers can have one, the cheapest do
 
 
 def check_budget(prices: Prices, budget: float) -> None:
@@ -29,8 +35,8 @@ def check_budget(prices: Prices, budget: float) -> None:
 def allocate(weights: Mapping[str, Array], prices: Prices, budget: float) -> dict[str, npt.NDArray[np.bool_]]:
     """True for every weight that stays, by layer and in the layer's shape.
 
-    Their cost is `budget` at most, and with the next weight in the order of w^2 / cost it is more; a budget beyond the
-    dense network's cost keeps all. Of equal weights the first stay.
+    Their cost is `budget` at most, and with the next weight in the order of worth / cost it is more; a budget beyond
+    the dense network's cost keeps all. Of equal weights the first stay.
 
     Args:
         weights: real weights, or their magnitudes, float32 by layer: those of `prices.layers`.
@@ -42,7 +48,8 @@ def allocate(weights: Mapping[str, Array], prices: Prices, budget: float) -> dic
     """
     check_budget(prices, budget)
     orders = {name: _by_magnitude(weights[name]) for name in prices.layers}
-    scores = [_scores(weights[name].ravel()[orders[name]], curve) for name, curve in prices.layers.items()]
+    worth = _squares if prices.uniform else _shares
+    scores = [_scores(worth(weights[name].ravel()[orders[name]]), curve) for name, curve in prices.layers.items()]
     ranked = np.argsort(-np.concatenate(scores), kind="stable")
     steps = np.concatenate([np.diff(curve.table) for curve in prices.layers.values()])
     affordable = np.flatnonzero(prices.least + np.cumsum(steps[ranked]) <= budget)
@@ -63,10 +70,23 @@ def _by_magnitude(weights: Array) -> Array:
     return (np.sort(keys) & np.uint64(2**32 - 1)).astype(np.int64)
 
 
-def _scores(ordered: Array, curve: Curve) -> Array:
-    """w^2 / cost of a layer's weights, largest weight first; none may exceed that of a larger weight."""
+def _squares(ordered: Array) -> Array:
+    """w^2."""
+    return np.asarray(ordered.astype(np.float64) ** 2)
+
+
+def _shares(ordered: Array) -> Array:
+    """What each weight adds to the logarithm of the sum of squares of those before it; the first a huge number."""
+    squares = _squares(ordered)
+    share = squares / np.maximum(np.cumsum(squares), np.finfo(np.float64).tiny)
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.minimum(-np.log1p(-share), HUGE))
+
+
+def _scores(worth: Array, curve: Curve) -> Array:
+    """Worth / cost of a layer's weights, largest weight first; none may exceed that of a larger weight."""
     free = curve.slopes <= 0
-    scores = np.where(free, np.inf, ordered.astype(np.float64) ** 2 / np.where(free, 1, curve.slopes))
+    scores = np.where(free, np.inf, worth / np.where(free, 1, curve.slopes))
     return np.asarray(np.minimum.accumulate(scores))
 
 

@@ -15,6 +15,7 @@ from pqk.errors import ProjectError
 from pqk.project import CompressionConfig
 from pqk.train.allocation import allocate, check_budget
 from pqk.train.networks.layers import Classifier, Convolution, Network
+from pqk.train.quantize import straight_through
 
 MASK_PERIOD = 16  # iterations between two choices of the mask
 RAMP = 0.6  # share of the pruning epochs in which sparsity grows
@@ -83,6 +84,18 @@ class Pruner(nn.Module):
     def kept(self, layer: Convolution | Classifier) -> Tensor:
         """The layer's weight, 0 where it is pruned."""
         return self.mask(layer) * layer.weight if isinstance(layer, Convolution) else layer.weight
+
+    def reached(self, layer: Convolution | Classifier) -> Tensor:
+        """The layer's weight as gradients are to reach it: all of it, also what is pruned.
+
+        The sums of a channel that has lost all its weights do not vary, and normalisation would multiply their gradient
+        by 1 / sqrt(eps), a few hundred: the weights would explode. It gets the gradient that a variance of 1 gives.
+        """
+        if not isinstance(layer, Convolution):
+            return layer.weight
+        empty = ~self.mask(layer).flatten(1).any(1)
+        share = torch.where(empty, layer.norm.eps**0.5, 1.0).view(-1, 1, 1, 1)
+        return straight_through(layer.weight, share * layer.weight)
 
     def sparsity(self) -> float:
         """Share of masked weights among all weights of the network."""

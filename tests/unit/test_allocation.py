@@ -36,8 +36,14 @@ def counts(masks: dict[str, np.ndarray]) -> dict[str, int]:
     return {name: int(mask.sum()) for name, mask in masks.items()}
 
 
-def kept_squares(weights: Weights, masks: dict[str, np.ndarray]) -> float:
-    return float(sum((weights[name][mask].astype(float) ** 2).sum() for name, mask in masks.items()))
+def kept_squares(weights: Weights, masks: dict[str, np.ndarray]) -> list[float]:
+    """Of each layer."""
+    return [float((weights[name][mask].astype(float) ** 2).sum()) for name, mask in masks.items()]
+
+
+def worth(squares: list[float]) -> tuple[int, float]:
+    """Layers that have anything, and the sum of their logarithms."""
+    return sum(value > 0 for value in squares), float(sum(np.log(value) for value in squares if value > 0))
 
 
 def test_equal_costs_are_global_magnitude_pruning() -> None:
@@ -94,23 +100,41 @@ def test_nothing_else_of_that_cost_keeps_more() -> None:
         curves = {name: Curve.line(values.size, float(rng.integers(1, 20))) for name, values in weights.items()}
         prices = Prices("budget_bytes", 3, curves)
         masks = allocate(weights, prices, float(rng.uniform(prices.least, prices.dense)))
-        spent, reached = prices.total(counts(masks)), kept_squares(weights, masks)
+        spent = prices.total(counts(masks))
+        layers, logarithms = worth(kept_squares(weights, masks))
+        reached = layers, logarithms + 1e-9
         for bits in product([False, True], repeat=11):
             parts = np.split(np.array(bits), (4, 9))
             other = dict(zip(weights, parts, strict=True))
-            assert prices.total(counts(other)) > spent or kept_squares(weights, other) <= reached + 1e-9
+            assert prices.total(counts(other)) > spent or worth(kept_squares(weights, other)) <= reached
 
 
 def test_a_costlier_layer_is_pruned_more() -> None:
-    """Its threshold is the square root of the price ratio above the other's."""
+    """At the threshold, what a weight adds to the logarithm of its layer is worth its price."""
     rng = fresh("prices")
     weights = {name: rng.normal(size=3000).astype(np.float32) for name in ("cheap", "dear")}
     price = float(rng.integers(4, 30))
     prices = Prices("budget_instructions", 0, {"cheap": Curve.line(3000, 1), "dear": Curve.line(3000, price)})
     masks = allocate(weights, prices, prices.dense / 20)
-    cheap, dear = (float(np.abs(weights[name][masks[name]]).min()) for name in ("cheap", "dear"))
+    kept = {name: weights[name][mask].astype(float) ** 2 for name, mask in masks.items()}
+    cheap, dear = (kept[name].min() / kept[name].sum() for name in ("cheap", "dear"))
     assert masks["dear"].sum() < masks["cheap"].sum()
-    assert dear / cheap == pytest.approx(price**0.5, rel=0.1)
+    assert dear / cheap == pytest.approx(price, rel=0.1)
+
+
+def test_where_costs_differ_the_scale_of_a_layer_means_nothing() -> None:
+    rng = fresh("scales")
+    weights = random_weights(rng)
+    prices = random_prices(rng, weights)
+    budget = float(rng.uniform(prices.least, prices.dense))
+    scaled = {name: values * np.float32(2.0 ** rng.integers(-20, 20)) for name, values in weights.items()}
+    assert counts(allocate(scaled, prices, budget)) == counts(allocate(weights, prices, budget))
+
+
+def test_no_layer_is_emptied_while_others_have_much() -> None:
+    weights = {"dear": np.full(9, 0.001, np.float32), "cheap": np.ones(1000, np.float32)}
+    prices = Prices("budget_instructions", 0, {"dear": Curve.line(9, 20), "cheap": Curve.line(1000, 1)})
+    assert counts(allocate(weights, prices, 600)) == {"dear": 9, "cheap": 420}
 
 
 def test_denser_for_less_is_taken() -> None:

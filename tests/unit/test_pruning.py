@@ -103,3 +103,20 @@ def test_prune_trains_in_floats_and_delivers_integers() -> None:
 def test_a_sparsity_beyond_the_convolutions_is_refused() -> None:
     with pytest.raises(ProjectError, match=r"only the .* of the convolutions are pruned"):
         Pqk(make("res8-narrow", 300), SOURCE, CompressionConfig(sparsity=0.9), TRAINING)
+
+
+@pytest.mark.parametrize("kind", [Prune, PqkPhase1])
+def test_a_channel_that_has_lost_all_its_weights_does_not_explode(kind: type[Compressed]) -> None:
+    """Normalisation multiplies the gradient of sums that do not vary by 1 / sqrt(eps)."""
+    method = make_method(kind, sparsity=0.5)
+    method.begin_step(0, 4)
+    layer = method.network.convolutions()[1]
+    method.pruner.get_buffer(f"mask_{layer.name}")[0] = 0
+    layer.norm.bias.data.fill_(0.5)  # behind the ReLU, too, it goes on
+    method.loss(*batch())[0].backward()  # type: ignore[no-untyped-call]  # torch's stub has no types for it
+    found = gradient(layer.weight).flatten(1).norm(dim=1)
+    assert 0 < found[0] < 10 * found[1:].max()
+    (reached,) = torch.autograd.grad(method.student_weight(layer).sum(), layer.weight)
+    expected = torch.ones_like(layer.weight)
+    expected[0] = layer.norm.eps**0.5
+    torch.testing.assert_close(reached, expected)

@@ -48,7 +48,7 @@ class Compressed(Quantized):
 
     def student_weight(self, layer: Convolution | Classifier) -> Tensor:
         """Pruned and quantised. The gradient reaches every weight, once the mask is frozen the kept ones only."""
-        reached = self.pruner.kept(layer) if self.frozen else layer.weight
+        reached = self.pruner.kept(layer) if self.frozen else self.pruner.reached(layer)
         return straight_through(self.quantized(layer).value, reached)
 
     def quantized(self, layer: Convolution | Classifier) -> QuantizedWeight:

@@ -126,7 +126,8 @@ class Student(nn.Module):
 
     def weight(self, layer: Convolution | Classifier) -> Tensor:
         """Pruned and quantised; the gradient reaches every weight."""
-        return straight_through(self.quantizer.weight(layer, self.pruner.kept(layer)).value, layer.weight)
+        kept, reached = self.pruner.kept(layer), self.pruner.reached(layer)
+        return straight_through(self.quantizer.weight(layer, kept).value, reached)
 
 
 @dataclass(frozen=True)

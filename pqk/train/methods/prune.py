@@ -22,4 +22,4 @@ class Prune(Compressed):
 
     def student_weight(self, layer: Convolution | Classifier) -> Tensor:
         """Pruned; the gradient reaches every weight."""
-        return straight_through(self.pruner.kept(layer), layer.weight)
+        return straight_through(self.pruner.kept(layer), self.pruner.reached(layer))
