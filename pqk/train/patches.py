@@ -32,40 +32,39 @@ def convolution(layer: Convolution, norm: nn.BatchNorm2d, weight: Tensor, x: Ten
     rows, columns = layer.output_size((x.shape[2], x.shape[3]))
     kernel = weight.float().flatten(1)
     with torch.autocast(x.device.type, enabled=False):
-        level = x.float().mean()  # taken off so that little is lost where the products are of few bits
+        level = x.float().mean()  # taken off, so that little is lost in sums of squares
         planes = _gather(layer, x.float(), level, (rows, columns))
         gain, shift = _normalise(norm, kernel, planes, level)
         affine = torch.cat([gain[:, None] * kernel, shift[:, None]], 1) / len(planes)
-    if torch.is_autocast_enabled(x.device.type):
-        planes = [plane.to(torch.get_autocast_dtype(x.device.type)) for plane in planes]
-    y: Tensor = _SumOfReLUs.apply(affine, *planes)  # type: ignore[no-untyped-call]  # torch's stub has no types for it
+        # In float32: matrices as slim as these gain nothing from fewer bits.
+        y: Tensor = _SumOfReLUs.apply(affine, *planes)  # type: ignore[no-untyped-call]  # torch's stub has no types
     return y.view(len(x), rows, columns, len(kernel)).permute(0, 3, 1, 2)
 
 
 class _SumOfReLUs(torch.autograd.Function):
-    """Sum over the planes [positions, k] of relu(plane @ affine.T): [positions, C], in the type of the planes.
+    """Sum over the planes [positions, k] of relu(plane @ affine.T): [positions, C].
 
     Plane by plane, so that what is between stays in the processor's cache.
     """
 
     @staticmethod
     def forward(ctx: Any, affine: Tensor, *planes: Tensor) -> Tensor:
-        matrix = affine.T.to(planes[0].dtype)
-        terms = [(plane @ matrix).relu_() for plane in planes]
-        total = terms[0].to(torch.float32, copy=True)
+        terms = [(plane @ affine.T).relu_() for plane in planes]
+        total = terms[0].clone()
         for term in terms[1:]:
             total += term
         ctx.save_for_backward(*planes, *terms)
-        return total.to(planes[0].dtype)
+        return total
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         saved = ctx.saved_tensors
         planes, terms = saved[: len(saved) // 2], saved[len(saved) // 2 :]
         gradient = gradients[0].contiguous()
-        reached = [torch.ops.aten.threshold_backward(gradient, term, 0) for term in terms]
-        affine = torch.stack([passed.T @ plane for passed, plane in zip(reached, planes, strict=True)])
-        return affine.sum(0, dtype=torch.float32), *(None for _ in planes)
+        affine = gradient.new_zeros(gradient.shape[1], planes[0].shape[1])
+        for plane, term in zip(planes, terms, strict=True):
+            affine += torch.ops.aten.threshold_backward(gradient, term, 0).T @ plane
+        return affine, *(None for _ in planes)
 
 
 def _normalise(norm: nn.BatchNorm2d, kernel: Tensor, planes: list[Tensor], level: Tensor) -> tuple[Tensor, Tensor]:
