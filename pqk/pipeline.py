@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 PACKAGE = Path(__file__).parent
 CODEGEN = Path(store.__file__).parent
+PHASE2_SETTINGS = ("method", "temperature", "distillation", "teacher", "teacher_norm", "updates")
+"""Of `[compression]`: phase 1 of the methods that share it does not depend on them."""
 RECORD = "build.json"
 FIRMWARE = "firmware"
 
@@ -57,6 +59,8 @@ class Stages:
     """The float network, the same for every compression."""
     trained: Path
     """The compressed network: network/ and training.json."""
+    beginning: Path
+    """File with the end of phase 1, for methods that share it."""
 
 
 @dataclass(frozen=True)
@@ -197,9 +201,12 @@ def stages(project: Project, inputs: Features) -> Stages:
     common += [_text(as_plain(project.network)), _text(as_plain(project.training))]
     costs = weight_costs(project)
     own = [_text(as_plain(project.compression)), _text(as_plain(costs)) if costs else ""]
+    settings = as_plain(project.compression)
+    phase1 = [_text({key: value for key, value in settings.items() if key not in PHASE2_SETTINGS}), own[1]]
     return Stages(
         reference=_cache(project, "float", digest(common)),
         trained=_cache(project, "trained", digest([*common, *own])),
+        beginning=_cache(project, "phase1", digest([*common, *phase1])).with_suffix(".npz"),
     )
 
 
@@ -233,6 +240,13 @@ def prunes(method: str) -> bool:
     return run.prunes(method)
 
 
+def shares_phase1(method: str) -> bool:
+    """Whether a method of compression begins as others do. Raises ProjectError when it is not known."""
+    from pqk.train import run
+
+    return run.shares_phase1(method)
+
+
 def reference(project: Project, inputs: Features, report: Reporter, device: str = "auto") -> Path:
     """Folder with the float reference, trained now if need be; `device` as in `pqk.train.device`."""
     directory = stages(project, inputs).reference
@@ -258,7 +272,16 @@ def trained(
     costs = weight_costs(project)
     run.check(project, costs, for_device=for_device)
     start = reference(project, inputs, report, device)
-    run.train_compressed(project, inputs, start, directory, report=report.training, device_name=device, costs=costs)
+    run.train_compressed(
+        project,
+        inputs,
+        start,
+        directory,
+        report=report.training,
+        device_name=device,
+        costs=costs,
+        beginning=stages(project, inputs).beginning,
+    )
     return directory
 
 

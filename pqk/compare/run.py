@@ -132,9 +132,13 @@ def raise_failures(outcome: Outcome) -> None:
 
 
 def _jobs(runs: list[_Run], scores: Mapping[Path, Score | None], how: _How) -> tuple[list[Job], dict[Job, Path]]:
-    """What is to be done, float references first, and which network each job trains and scores."""
+    """What is to be done, float references first, and which network each job trains and scores.
+
+    Of trainings with a common beginning the first goes alone; the others go on from there.
+    """
     references: dict[Path, Job] = {}
     trainings: dict[Path, Job] = {}
+    beginnings: dict[Path, Job] = {}
     for one in runs:
         stages = one.stages
         if scores.get(stages.trained) or stages.trained in trainings:
@@ -143,7 +147,12 @@ def _jobs(runs: list[_Run], scores: Mapping[Path, Score | None], how: _How) -> t
             name = f"float reference of {one.row.project.network.arch}, seed {one.project.training.seed}"
             references[stages.reference] = Job(name, partial(_train_reference, one.project, how))
         work = partial(_train_and_score, one.project, stages.trained, how)
-        trainings[stages.trained] = Job(one.name, work, references.get(stages.reference))
+        before = references.get(stages.reference)
+        shares = pipeline.shares_phase1(one.project.compression.method) and not stages.beginning.is_file()
+        job = Job(one.name, work, beginnings.get(stages.beginning, before) if shares else before)
+        trainings[stages.trained] = job
+        if shares:
+            beginnings.setdefault(stages.beginning, job)
     return [*references.values(), *trainings.values()], {job: path for path, job in trainings.items()}
 
 

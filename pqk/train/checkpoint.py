@@ -37,10 +37,13 @@ def save(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer, facts:
     write_arrays(path, arrays)
 
 
-def restore(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer, key: str) -> dict[str, Any] | None:
+def restore(
+    path: Path, module: nn.Module, optimizer: torch.optim.Optimizer, key: str, *, common: bool = False
+) -> dict[str, Any] | None:
     """Load the checkpoint into `module` and `optimizer` and return its facts.
 
-    None, and nothing is touched, when there is no checkpoint, it is unreadable, or its fact "key" is not `key`.
+    `common`: only what both have is loaded. None, and nothing is touched, when there is no checkpoint, it is
+    unreadable, or its fact "key" is not `key`.
     """
     try:
         with np.load(path, allow_pickle=False) as archive:
@@ -50,10 +53,13 @@ def restore(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer, key
         return None
     if not isinstance(facts, dict) or facts.get("key") != key:
         return None
-    module.load_state_dict({name: torch.from_numpy(arrays[f"model.{name}"]) for name in module.state_dict()})
+    wanted = [name for name in module.state_dict() if not common or f"model.{name}" in arrays]
+    module.load_state_dict({name: torch.from_numpy(arrays[f"model.{name}"]) for name in wanted}, strict=not common)
     parameters = dict(module.named_parameters())
     for name, value in arrays.items():
         if name.startswith("optimizer."):
             _, state, owner = name.split(".", 2)
+            if common and owner not in parameters:
+                continue
             optimizer.state[parameters[owner]][state] = torch.from_numpy(value).to(parameters[owner].device)
     return facts

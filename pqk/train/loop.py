@@ -22,6 +22,8 @@ Array = npt.NDArray[Any]
 CPU = torch.device("cpu")
 WARM_UP = 1.0  # epochs
 MOMENTUM = 0.9
+MEASURES = ("epoch", "loss", "train_accuracy", "validation_accuracy", "seconds")
+"""What the history's entries have, whatever the method."""
 EVALUATION_BATCH = 32  # more at once leave the processor's cache
 
 
@@ -51,6 +53,14 @@ class Held:
     labels: Array
 
 
+@dataclass(frozen=True)
+class Beginning:
+    """First epochs that several trainings have in common, kept in a checkpoint."""
+
+    path: Path
+    epochs: int
+
+
 def fit(
     method: Method,
     data: TrainingData,
@@ -62,18 +72,20 @@ def fit(
     checkpoint_path: Path,
     report: Report,
     place: torch.device = CPU,
+    beginning: Beginning | None = None,
 ) -> list[dict[str, float]]:
     """Train `method` in place, on `place`, and return its history, one entry an epoch.
 
-    Continues from `checkpoint_path` when that was written with the same `key`; the result is then bit for bit that of
-    a run without interruption, for every epoch has its own generator, seeded with (seed, epoch).
+    Continues from `checkpoint_path` when that was written with the same `key`, else from `beginning` if another
+    training has been so far; the result is then bit for bit that of a run without interruption, for every epoch has its
+    own generator, seeded with (seed, epoch).
     """
     config = augmenter.config
     method.to(place)
     optimizer = make_optimizer(method, config)
     judge, share = distributed.loss_of(method), distributed.share()
     facts = checkpoint.restore(checkpoint_path, method, optimizer, key)
-    history: list[dict[str, float]] = facts["history"] if facts else []
+    history: list[dict[str, float]] = facts["history"] if facts else _begun(beginning, method, optimizer, place)
     steps = augmenter.steps(data, share[1])
     for epoch in range(len(history), method.epochs):
         start = time.monotonic()
@@ -107,8 +119,20 @@ def fit(
         )
         if distributed.is_first():
             checkpoint.save(checkpoint_path, method, optimizer, {"key": key, "history": history})
+            if beginning and len(history) == beginning.epochs:
+                checkpoint.save(beginning.path, method, optimizer, {"key": place.type, "history": history})
     method.to(CPU)
     return history
+
+
+def _begun(
+    beginning: Beginning | None, method: Method, optimizer: torch.optim.Optimizer, place: torch.device
+) -> list[dict[str, float]]:
+    """The history of the beginning, if there is one, with what this method says about an epoch and no other does."""
+    facts = checkpoint.restore(beginning.path, method, optimizer, place.type, common=True) if beginning else None
+    own = method.facts()
+    known = {*MEASURES, *own}
+    return [{k: v for k, v in {**own, **entry}.items() if k in known} for entry in facts["history"]] if facts else []
 
 
 def make_optimizer(method: Method, config: TrainingConfig) -> torch.optim.Optimizer:

@@ -31,12 +31,12 @@ from pqk.project import SILENCE, UNKNOWN, Project, as_plain
 from pqk.train import checkpoint, device, distributed, networks
 from pqk.train.augment import Augmenter, TrainingData
 from pqk.train.integer import InputFormat, to_ir
-from pqk.train.loop import Held, Progress, Report, accuracy, fit, predict
+from pqk.train.loop import Beginning, Held, Progress, Report, accuracy, fit, predict
 from pqk.train.methods import METHODS, Method, Reference, find_method
 from pqk.train.registry import find
 from pqk.train.unknowns import Words
 
-__all__ = ["Progress", "check", "prunes", "train_compressed", "train_float"]
+__all__ = ["Progress", "check", "prunes", "shares_phase1", "train_compressed", "train_float"]
 
 SCHEMA = 1
 RECORD = "training.json"
@@ -61,6 +61,11 @@ def check(project: Project, costs: NetworkCosts | None = None, *, for_device: bo
 def prunes(name: str) -> bool:
     """Whether a method makes weights zero. Raises ProjectError when it is not known."""
     return find(METHODS, "compression.method", name).prunes
+
+
+def shares_phase1(name: str) -> bool:
+    """Whether a method begins as others do. Raises ProjectError when it is not known."""
+    return find(METHODS, "compression.method", name).shares_phase1
 
 
 def train_float(
@@ -96,12 +101,14 @@ def train_compressed(
     report: Report,
     device_name: str = "auto",
     costs: NetworkCosts | None = None,
+    beginning: Path | None = None,
 ) -> None:
     """Train with `project.compression` and write network/ (the IR) and training.json into `out_dir`.
 
     `float_dir` is what `train_float` wrote; its record is merged into training.json, which also says how many bits the
     weights of each convolution have. Of a network that no device runs there are weights.npz instead of an IR, and its
-    accuracy is the fake-quantised one. `costs` are needed where the budget is of bytes or instructions.
+    accuracy is the fake-quantised one. `costs` are needed where the budget is of bytes or instructions. `beginning`:
+    file in which methods that share phase 1 keep its end, or find it; what differs in phase 1 must have other files.
     Raises ProjectError for an unknown network or method, or a sparsity or budget that cannot be reached.
     """
     method_name = project.compression.method
@@ -115,6 +122,7 @@ def train_compressed(
         device_name=device_name,
         reference=_load(float_dir),
         costs=costs,
+        beginning=beginning,
     )
     reference = json.loads((float_dir / RECORD).read_text(encoding="utf-8"))
     network = _exported(outcome.method, project, features) if outcome.method.network.integral else None
@@ -205,6 +213,7 @@ def _train(
     device_name: str,
     reference: Mapping[str, Tensor] | None = None,
     costs: NetworkCosts | None = None,
+    beginning: Path | None = None,
 ) -> _Outcome[M]:
     distributed.wait()  # until all have found that this is still to be done
     place = distributed.local(device.choose(device_name))
@@ -225,6 +234,7 @@ def _train(
         checkpoint_path=_checkpoint_path(out_dir),
         report=report,
         place=place,
+        beginning=Beginning(beginning, project.training.phase1_epochs) if beginning and kind.shares_phase1 else None,
     )
     predictions = {split: predict(method, clips.inputs) for split, clips in held.items()}
     scores = {split: accuracy(predictions[split], clips.labels) for split, clips in held.items()}

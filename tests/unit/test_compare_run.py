@@ -107,9 +107,9 @@ def made(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, He
 
 @pytest.fixture
 def begun(made: tuple[Path, Heard, Outcome], tmp_path: Path) -> Path:
-    """The same project with float references, but without networks."""
+    """The same project with float references, but without networks or their beginnings."""
     root = write_project(tmp_path / "begun")
-    ignore = shutil.ignore_patterns("trained-*")
+    ignore = shutil.ignore_patterns("trained-*", "phase1-*")
     shutil.copytree(made[0] / "build" / "cache", root / "build" / "cache", ignore=ignore)
     return root
 
@@ -150,6 +150,17 @@ def test_the_files(made: tuple[Path, Heard, Outcome]) -> None:
         ("unseen_unknown_recall", lambda record: record["unseen_unknown_recall"]["fake_quant"]),
     ):
         assert sorted(run[key] for run in runs) == sorted(map(of_training, trained))
+
+
+def test_of_trainings_with_one_beginning_the_first_goes_alone(data: Path, tmp_path: Path) -> None:
+    root, heard = write_project(tmp_path), Heard()
+    rows = [f'[[row]]\nname = "{name}"\ncompression.method = "{name}"\n' for name in ("pqk-phase1", "speq", "pqk")]
+    (root / "compare.toml").write_text("[compare]\nseeds = 1\n" + "".join(rows))
+    compare(root, data, heard)
+    assert heard.finished()[:2] == ["float reference of res8-tiny, seed 0", "pqk-phase1, seed 0"]
+    assert len(list(root.glob("build/cache/phase1-*.npz"))) == 1
+    told = {name: [done for done, _, one in heard.epochs if one == f"{name}, seed 0"] for name in ("speq", "pqk")}
+    assert [len(epochs) for epochs in told.values()] == [2, 2]  # the beginning of the third epoch, and the end
 
 
 def test_a_second_time_nothing_is_done(made: tuple[Path, Heard, Outcome], data: Path) -> None:

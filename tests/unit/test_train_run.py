@@ -240,6 +240,32 @@ def test_an_interrupted_training_ends_as_if_nothing_had_been(
     assert read_all(parts) == read_all(whole)
 
 
+@pytest.mark.parametrize("first", ["pqk-phase1", "pqk", "speq"])
+def test_phase_1_is_trained_once_for_all_that_share_it(
+    project: Project, features: Features, tmp_path: Path, first: str
+) -> None:
+    """Whichever method comes first: the others end as if each had begun by itself."""
+    beginning = tmp_path / "phase1.npz"
+    train_float(project, features, tmp_path / "float", report=silent)
+    names = [first, *sorted({name for name, kind in METHODS.items() if kind.shares_phase1} - {first})]
+    assert len(names) == 3
+    for name in names:
+        changed = replace(project, compression=replace(project.compression, method=name))
+        alone, shared = tmp_path / f"{name} alone", tmp_path / f"{name} shared"
+        train_compressed(changed, features, tmp_path / "float", alone, report=silent)
+        epochs = []
+        train_compressed(
+            changed,
+            features,
+            tmp_path / "float",
+            shared,
+            report=lambda p, epochs=epochs: epochs.append(p.epoch),
+            beginning=beginning,
+        )
+        assert min(epochs) == (0 if name == first else TRAINING.phase1_epochs)
+        assert read_all(shared) == read_all(alone)
+
+
 @pytest.mark.parametrize("name", sorted(set(METHODS) - {"float", "pqk"}))
 def test_every_method_ends_alike_when_it_is_interrupted(
     project: Project, features: Features, tmp_path: Path, name: str

@@ -31,6 +31,9 @@ class Method(nn.Module, ABC):
     own_bits: ClassVar[str] = ""
     """Why `compression.lane_budget` must be 0, for a method that sets the bits of weights itself."""
 
+    shares_phase1: ClassVar[bool] = False
+    """Whether the first `phase1_epochs` are those of every such method that has the same settings."""
+
     def __init__(
         self, network: Network, source: InputFormat, compression: CompressionConfig, training: TrainingConfig
     ) -> None:

@@ -7,3 +7,4 @@ class PqkPhase1(Compressed):
     """Pruning and quantization-aware training together."""
 
     name = "pqk-phase1"
+    shares_phase1 = True

@@ -10,6 +10,8 @@ from pqk.train.methods.compressed import Compressed
 class TwoPhases(Compressed):
     """Phase 1 prunes and quantises. In phase 2 the mask is frozen, and the network has a teacher."""
 
+    shares_phase1 = True
+
     @property
     def phase(self) -> int:
         """1 or 2."""
