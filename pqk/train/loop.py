@@ -2,10 +2,11 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,7 @@ from pqk.train.augment import Augmenter, TrainingData
 from pqk.train.methods.method import Method
 
 Array = npt.NDArray[Any]
+T = TypeVar("T")
 
 CPU = torch.device("cpu")
 WARM_UP = 1.0  # epochs
@@ -93,7 +95,7 @@ def fit(
         method.begin_epoch(epoch)
         rng = np.random.default_rng((config.seed, epoch))
         loss_sum, correct, seen = 0.0, 0, 0
-        for step, (inputs, labels) in enumerate(augmenter.batches(data, rng, share)):
+        for step, (inputs, labels) in enumerate(ahead(augmenter.batches(data, rng, share))):
             iteration = epoch * steps + step
             set_learning_rate(optimizer, learning_rate(config, iteration / steps))
             method.begin_step(iteration, steps)
@@ -123,6 +125,15 @@ def fit(
                 checkpoint.save(beginning.path, method, optimizer, {"key": place.type, "history": history})
     method.to(CPU)
     return history
+
+
+def ahead(items: Iterator[T]) -> Generator[T]:
+    """`items`, none of them None, each made by a thread while the one before is used."""
+    with ThreadPoolExecutor(1) as thread:
+        coming = thread.submit(next, items, None)
+        while (item := coming.result()) is not None:
+            coming = thread.submit(next, items, None)
+            yield item
 
 
 def _begun(
