@@ -42,8 +42,9 @@ def kept_squares(weights: Weights, masks: dict[str, np.ndarray]) -> list[float]:
 
 
 def worth(squares: list[float]) -> tuple[int, float]:
-    """Layers that have anything, and the sum of their logarithms."""
-    return sum(value > 0 for value in squares), float(sum(np.log(value) for value in squares if value > 0))
+    """Layers that have anything, and the sum of logarithms, which says something where all of them have."""
+    layers = sum(value > 0 for value in squares)
+    return layers, float(np.log(squares).sum()) if layers == len(squares) else 0.0
 
 
 def test_equal_costs_are_global_magnitude_pruning() -> None:
