@@ -264,7 +264,8 @@ def trained(
 
     Raises ProjectError: it cannot be trained as the project says or, `for_device`, no device can run it.
     """
-    directory = stages(project, inputs).trained
+    found = stages(project, inputs)
+    directory = found.trained
     if directory.is_dir() and ((directory / "network").is_dir() or not for_device):
         return directory
     from pqk.train import run
@@ -280,7 +281,7 @@ def trained(
         report=report.training,
         device_name=device,
         costs=costs,
-        beginning=stages(project, inputs).beginning,
+        beginning=found.beginning,
     )
     return directory
 

@@ -22,7 +22,7 @@ from pqk.errors import ProjectError
 from pqk.frontend import FrontEnd
 from pqk.train.arithmetic import RealArithmetic
 from pqk.train.networks.layers import Block, Classifier, Convolution, Network
-from pqk.train.quantize import QuantizedWeight
+from pqk.train.quantize import QuantizedWeight, on_grid
 
 LARGEST_INPUT = 255
 """Of all that a layer reads, network input and activations."""
@@ -101,14 +101,7 @@ class _Integral:
 
     def block(self, layer: Block, x: object) -> NoReturn:
         del x
-        _refuse(layer)
-
-
-def _refuse(layer: Block) -> NoReturn:
-    raise ProjectError(
-        f"network.arch: the network cannot run on a device yet, its layer {layer.name!r} has no integer arithmetic",
-        "choose another architecture, such as res8-narrow",
-    )
+        raise AssertionError(f"{layer.name}: an integral network has no blocks")
 
 
 class _Folder(_Integral):
@@ -185,11 +178,10 @@ def _fake_quantized(network: Network, integers: Integers, x: Tensor) -> Tensor:
     quantization = integers.quantization
     maximum = 2**quantization.activation_bits - 1
 
-    def on_grid(stream: str, activation: Tensor) -> Tensor:
-        step = quantization.steps[stream]
-        return torch.round(activation / step).clamp_max(maximum) * step
-
-    arithmetic = RealArithmetic(lambda layer: quantization.weights[layer.name].value, activation=on_grid)
+    arithmetic = RealArithmetic(
+        lambda layer: quantization.weights[layer.name].value,
+        activation=lambda stream, y: on_grid(y, quantization.steps[stream], maximum),
+    )
     return network.interpret(arithmetic, x.float() * integers.input.scale)
 
 
@@ -238,7 +230,10 @@ def to_ir(
     Raises ProjectError where the network is not integral.
     """
     for block in network.composites():
-        _refuse(block)
+        raise ProjectError(
+            f"network.arch: the network cannot run on a device yet, its layer {block.name!r} has no integer arithmetic",
+            "choose another architecture, such as res8-narrow",
+        )
     source = integers.input
     largest = {"uint8": 255, "int8": 127}[source.dtype]
     recorder = _Recorder(integers)

@@ -1,10 +1,10 @@
-"""The first convolution as one matrix product.
+"""The first convolution as a few matrix products.
 
 The network's input needs no gradient and has one channel, so that a convolution's result and its batch statistics
 follow from the input's patches alone: mean and variance of a channel are a product of its few weights with the patches'
 mean and covariance. One pass over the large result is left instead of eight. Positions are grouped by their place in
-the pool's window, which makes the pool a sum of whole planes. It is the function that convolution, batch normalisation,
-ReLU and average pool compute, several times faster on a CPU.
+the pool's window, a product each, which makes the pool a sum of whole planes. It is the function that convolution,
+batch normalisation, ReLU and average pool compute, several times faster on a CPU.
 """
 
 from functools import cache

@@ -63,14 +63,19 @@ def high_quantile(x: Tensor) -> Tensor:
     return sample.kthvalue(math.ceil(QUANTILE * sample.numel())).values
 
 
+def on_grid(x: Tensor, step: float, maximum: int) -> Tensor:
+    """Activations, which are not negative, as the nearest of 0, step, ..., maximum * step."""
+    return torch.div(x, step).round_().clamp_max_(maximum).mul_(step)
+
+
 class _OnGrid(torch.autograd.Function):
-    """min(round(x / step), maximum) * step; the gradient passes where it rounds to the range."""
+    """`on_grid`; the gradient passes where x rounds to the range."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, step: float, maximum: int) -> Tensor:
         ctx.save_for_backward(x)
         ctx.limit = step * (maximum + 0.5)
-        return torch.div(x, step).round_().clamp_max_(maximum).mul_(step)
+        return on_grid(x, step, maximum)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:

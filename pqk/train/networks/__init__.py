@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
+
 from pqk.errors import ProjectError
 from pqk.train.networks.bc_resnet import bc_resnet
 from pqk.train.networks.ds_cnn import ds_cnn
@@ -23,8 +25,12 @@ class Architecture:
     """Channels, where none are asked for."""
     wider: str = ""
     """Where the name stands for this width: which architecture has the same layers and takes others."""
-    integral: bool = True
-    """Whether there is integer arithmetic for it, and it can run on a device."""
+
+    @property
+    def integral(self) -> bool:
+        """Whether there is integer arithmetic for it, and it can run on a device."""
+        with torch.device("meta"):  # takes no time and no random numbers
+            return self.build(2, self.width).integral
 
 
 NETWORKS: dict[str, Architecture] = {
@@ -34,8 +40,8 @@ NETWORKS: dict[str, Architecture] = {
     "res15": Architecture(res15, 45),
     "res15-narrow": Architecture(res15, 19, wider="res15"),
     "ds-cnn": Architecture(ds_cnn, 64),
-    "bc-resnet": Architecture(bc_resnet, 8, integral=False),
-    "bc-resnet-1": Architecture(bc_resnet, 8, wider="bc-resnet", integral=False),
+    "bc-resnet": Architecture(bc_resnet, 8),
+    "bc-resnet-1": Architecture(bc_resnet, 8, wider="bc-resnet"),
 }
 
 
