@@ -33,7 +33,16 @@ if TYPE_CHECKING:
 
 PACKAGE = Path(__file__).parent
 CODEGEN = Path(store.__file__).parent
-PHASE2_SETTINGS = ("method", "temperature", "distillation", "teacher", "teacher_norm", "updates")
+PHASE2_SETTINGS = (
+    "method",
+    "temperature",
+    "distillation",
+    "distillation_ramp",
+    "teacher_loss",
+    "teacher",
+    "teacher_norm",
+    "updates",
+)
 """Of `[compression]`: phase 1 of the methods that share it does not depend on them."""
 RECORD = "build.json"
 FIRMWARE = "firmware"

@@ -118,6 +118,10 @@ class CompressionConfig:
     """Softens both outputs wherever one network teaches another."""
     distillation: float = 1.0
     """Weight of the distillation loss in phase 2 of PQK and SPEQ."""
+    distillation_ramp: float = 1.0
+    """Share of PQK's phase 2 over which that weight grows from 0: at first its teacher knows no more."""
+    teacher_loss: float = 5.0
+    """Weight of the cross-entropy of PQK's teacher: in effect how much faster than the student it learns."""
     teacher: str = "float"
     """Precision of PQK's teacher: "float" or "quantized"."""
     teacher_norm: str = "separate"
@@ -140,6 +144,9 @@ class CompressionConfig:
         _check(4 <= self.activation_bits <= 8, "compression.activation_bits", self.activation_bits, "must lie in 4..8")
         _check(self.temperature > 0, "compression.temperature", self.temperature, "must be greater than 0")
         _check(self.distillation >= 0, "compression.distillation", self.distillation, "must not be negative")
+        ramp = self.distillation_ramp
+        _check(0 <= ramp <= 1, "compression.distillation_ramp", ramp, "must lie in 0..1")
+        _check(self.teacher_loss > 0, "compression.teacher_loss", self.teacher_loss, "must be greater than 0")
         _check(self.size_weight >= 0, "compression.size_weight", self.size_weight, "must not be negative")
         _check(1 <= self.students <= 8, "compression.students", self.students, "must lie in 1..8")
         _choice("compression.teacher", self.teacher, ("float", "quantized"))
@@ -476,6 +483,8 @@ lane_budget = {compression.lane_budget}              # 15 or 16: weights as fine
 activation_bits = {compression.activation_bits}
 temperature = {compression.temperature}           # softens teacher and student
 distillation = {compression.distillation}          # of "pqk" and "speq": weight of the distillation loss in phase 2
+distillation_ramp = {compression.distillation_ramp}     # of "pqk": share of phase 2 over which that weight grows from 0
+teacher_loss = {compression.teacher_loss}          # of "pqk": weight of the teacher's own loss, in effect its rate
 teacher = {json.dumps(compression.teacher)}           # of "pqk": or "quantized"
 teacher_norm = {json.dumps(compression.teacher_norm)}   # of "pqk": or "shared" with the student
 updates = {json.dumps(compression.updates)}           # of "pqk": the teacher trains pruned-away weights; "joint": all

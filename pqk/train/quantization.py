@@ -1,5 +1,6 @@
 """The quantisers of a whole network: one for each stream of activations, and limits for the weights of each layer."""
 
+from collections import defaultdict
 from collections.abc import Callable
 
 import torch
@@ -7,6 +8,7 @@ from torch import Tensor, nn
 
 from pqk.project import CompressionConfig
 from pqk.train import integer
+from pqk.train.arithmetic import RealArithmetic
 from pqk.train.integer import InputFormat, Integers, Quantization
 from pqk.train.lanes import Source, channel_limits, input_streams
 from pqk.train.networks.layers import Classifier, Convolution, Network
@@ -36,10 +38,30 @@ class NetworkQuantizer(nn.Module):
         """Activations of another precision over the stream's range, which they do not move."""
         return self.quantizers()[stream].on_grid(x, 2**bits - 1)
 
-    def observe(self, stream: str, x: Tensor) -> Tensor:
-        """Activations as they are; in training they move the stream's range at the next `follow`."""
+    def observe(self, stream: str, x: Tensor) -> None:
+        """In training these activations move the stream's range at the next `follow`."""
         self.quantizers()[stream].observe(x)
-        return x
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether the ranges are known."""
+        return all(quantizer.range.item() > 0 for quantizer in self.quantizers().values())
+
+    @torch.no_grad()
+    def calibrate(self, network: Network, weight: Callable[[Convolution | Classifier], Tensor], x: Tensor) -> None:
+        """Set the ranges by the activations of `network` in floats, with these weights, for the features `x`.
+
+        `x`: integers [n, 1, frames, bands].
+        """
+        seen: dict[str, list[Tensor]] = defaultdict(list)
+
+        def see(stream: str, activations: Tensor) -> Tensor:
+            seen[stream].append(activations)
+            return activations
+
+        network.eval().interpret(RealArithmetic(weight, activation=see), x * self.source.scale)
+        for stream, quantizer in self.quantizers().items():
+            quantizer.calibrate(seen[stream])
 
     def follow(self) -> None:
         """Move the ranges towards what was seen since the last call."""

@@ -1,6 +1,7 @@
 """Fake quantisation: floats that lie on the grid of the integers they will become. Gradients pass straight through."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ SMALLEST_RANGE = 1e-3  # a stream that is always 0 must not blow up the scales b
 SMALLEST_STEP = 1e-12  # a channel without weights has no largest one; anything but 0 divides
 OBSERVER_MOMENTUM = 0.05
 QUANTILE = 0.995
+CALIBRATION_QUANTILE = 0.999  # of a network that is not trained with its grid, and does not get used to saturation
 SAMPLED = 53  # divides no usual size of an image or number of channels: every position and channel is seen
 
 
@@ -57,10 +59,18 @@ def straight_through(value: Tensor, weight: Tensor) -> Tensor:
 
 def high_quantile(x: Tensor) -> Tensor:
     """The value that a share of QUANTILE of the activations does not exceed, estimated from every SAMPLED-th."""
+    return _quantile(_sample(x), QUANTILE)
+
+
+def _sample(x: Tensor) -> Tensor:
+    """Every SAMPLED-th of the activations."""
     # In the order of memory, where that is channels-last: anything else would copy all of it.
     flat = x if x.ndim != 4 or x.is_contiguous() else x.permute(0, 2, 3, 1)
-    sample = flat.flatten()[::SAMPLED].float()
-    return sample.kthvalue(math.ceil(QUANTILE * sample.numel())).values
+    return flat.flatten()[::SAMPLED].float()
+
+
+def _quantile(sample: Tensor, share: float) -> Tensor:
+    return sample.kthvalue(math.ceil(share * sample.numel())).values
 
 
 def on_grid(x: Tensor, step: float, maximum: int) -> Tensor:
@@ -124,6 +134,11 @@ class ActivationQuantizer(nn.Module):
         """Remember how large the activations are, in training, for `follow`."""
         if self.training:
             self._seen.append(high_quantile(x.detach()))
+
+    def calibrate(self, seen: Sequence[Tensor]) -> None:
+        """Set the range to the CALIBRATION_QUANTILE of all these activations together."""
+        quantile = _quantile(torch.cat([_sample(x) for x in seen]), CALIBRATION_QUANTILE)
+        self.range.copy_(quantile.clamp_min(SMALLEST_RANGE))
 
     def follow(self) -> None:
         """Move the range towards the highest quantile seen since the last call, if any was."""

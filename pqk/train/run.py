@@ -41,6 +41,7 @@ __all__ = ["Progress", "check", "prunes", "shares_phase1", "train_compressed", "
 SCHEMA = 1
 RECORD = "training.json"
 WEIGHTS = "weights.npz"
+CALIBRATION_CLIPS = 256
 HELD_SPLITS = ("validation", "testing")
 UNSEEN_RECALL = "unseen_unknown_recall"
 """Key of training.json: share of the clips of words left out of training that are taken for `_unknown_`."""
@@ -236,9 +237,17 @@ def _train(
         place=place,
         beginning=Beginning(beginning, project.training.phase1_epochs) if beginning and kind.shares_phase1 else None,
     )
+    method.calibrate(_calibration(features))
     predictions = {split: predict(method, clips.inputs) for split, clips in held.items()}
     scores = {split: accuracy(predictions[split], clips.labels) for split, clips in held.items()}
     return _Outcome(method, history, predictions, scores, _unseen_recall(method, features))
+
+
+def _calibration(features: Features) -> Tensor:
+    """Integer features of some of the training clips, evenly from all of them."""
+    clips = features.indices("training")
+    chosen = clips[np.linspace(0, len(clips) - 1, min(CALIBRATION_CLIPS, len(clips))).astype(int)]
+    return torch.from_numpy(features.inputs(chosen))
 
 
 def _unseen_recall(method: Method, features: Features) -> float | None:
@@ -251,9 +260,10 @@ def _unseen_record(record: dict[str, Any], network: str, recall: float | None) -
 
 
 def _load(float_dir: Path) -> dict[str, Tensor]:
-    """The `state_dict` of the reference."""
+    """The `state_dict` of the reference's network."""
+    own = "network."
     with np.load(float_dir / WEIGHTS, allow_pickle=False) as archive:
-        return {name: torch.from_numpy(archive[name]) for name in archive.files}
+        return {k.removeprefix(own): torch.from_numpy(archive[k]) for k in archive.files if k.startswith(own)}
 
 
 def _training_data(features: Features, frames: int) -> TrainingData:

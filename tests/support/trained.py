@@ -42,7 +42,7 @@ def random_method(
     method = METHODS[name](make(arch, len(classes), width), source, compression, training).train()
     reference = Reference(make(arch, len(classes), width), source, compression, training).train()
     train_step(reference, source, rng)
-    method.take_reference(reference.state_dict())
+    method.take_reference(reference.network.state_dict())
     for layer in method.network.convolutions():
         layer.norm.weight.data.normal_(1, 0.5)  # some are negative
         layer.norm.bias.data.normal_()
@@ -50,8 +50,8 @@ def random_method(
     for _ in range(3):
         method.begin_step(0, 1)
         train_step(method, source, rng)
-    method.eval()
-    return method
+    method.calibrate(torch.from_numpy(random_inputs(source, 16, rng)))
+    return method.eval()
 
 
 def train_step(method: Method, source: InputFormat, rng: np.random.Generator) -> None:
@@ -86,7 +86,7 @@ def thinned(
         layer.norm.bias.data.normal_()
     train_step(reference, source, rng)
     method = METHODS["prune-quantize-distil"](make(arch, len(classes)), source, compression, training).train()
-    method.take_reference(reference.state_dict())
+    method.take_reference(reference.network.state_dict())
     for _ in range(3):
         train_step(method, source, rng)
     whole = ir_of(method.eval(), arch, classes)

@@ -23,7 +23,7 @@ def started(bits: int = 3) -> tuple[DifferentiableQuantization, Reference]:
     for _ in range(3):
         reference.loss(*batch())
     method = make_method(DifferentiableQuantization, sparsity=0.0, weight_bits=bits)
-    method.take_reference(reference.state_dict())
+    method.take_reference(reference.network.state_dict())
     return method, reference
 
 

@@ -104,11 +104,11 @@ def test_state_and_groups_are_complete(name: str) -> None:
 
 
 def reference() -> Mapping[str, Tensor]:
-    """The `state_dict` of a float reference."""
+    """The `state_dict` of a float reference's network."""
     method = make_method(Reference, sparsity=0.0)
-    for _ in range(50):  # until running statistics are those of a batch, as the ranges are
+    for _ in range(50):  # until running statistics are those of a batch
         method.loss(*batch())
-    return method.state_dict()
+    return method.network.state_dict()
 
 
 def test_float_is_the_reference_rounded() -> None:
@@ -116,14 +116,14 @@ def test_float_is_the_reference_rounded() -> None:
     method = make_method(Float, sparsity=0.0, weight_bits=8)
     assert method.epochs == 0
     method.take_reference(state)
-    original = make_method(Reference, sparsity=0.0)
-    original.load_state_dict(state)
-    method.eval()
-    original.eval()
+    original = make_method(Reference, sparsity=0.0).eval()
+    original.network.load_state_dict(state)
     x = torch.randint(0, 256, (64, *SOURCE.shape), dtype=torch.uint8)
+    method.calibrate(x)
+    method.eval()
     exact = method.predict(x) * method.integers().classifiers["fc"].scale
     rounded = RealArithmetic(
-        lambda layer: method.quantizer.weight(layer, layer.weight).value, activation=original.quantizer.activation
+        lambda layer: method.quantizer.weight(layer, layer.weight).value, activation=method.quantizer.activation
     )
     floats = original.network.interpret(rounded, x * SOURCE.scale)
     assert (floats - exact).abs().max() < 0.1 * floats.std()

@@ -1,5 +1,6 @@
 """PQK: what the teacher is made of, and that each loss of phase 2 updates only its own weights."""
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -147,6 +148,26 @@ def test_a_quantised_teacher_s_pruned_away_weights_lie_on_a_grid() -> None:
     assert len(torch.unique(rest[pruned])) <= 15
     assert len(torch.unique(layer.weight[0][pruned])) > 15
     assert rest[~pruned].count_nonzero() == 0
+
+
+def test_the_teacher_learns_faster_and_is_believed_later() -> None:
+    method = in_phase_2(teacher_loss=3.0, distillation_ramp=0.5, distillation=2.0)
+    first = TRAINING.phase1_epochs
+    method.schedule = dataclasses.replace(TRAINING, phase2_epochs=6)
+    x, labels = batch()
+    for epoch, share in ((0, 0.0), (1, 1 / 3), (2, 2 / 3), (3, 1.0), (5, 1.0)):
+        method.begin_epoch(first + epoch)
+        student, teacher = method.student_logits(x), method.teacher_logits(x)
+        expected = 3 * F.cross_entropy(teacher, labels) + 2 * share * divergence(student, teacher, 2.0)
+        torch.testing.assert_close(method.teaching(x, labels, student), expected)
+
+
+def test_without_a_ramp_the_teacher_is_believed_at_once() -> None:
+    method = in_phase_2(distillation_ramp=0.0, distillation=1.0, teacher_loss=1.0)
+    x, labels = batch()
+    student, teacher = method.student_logits(x), method.teacher_logits(x)
+    expected = F.cross_entropy(teacher, labels) + divergence(student, teacher, 2.0)
+    torch.testing.assert_close(method.teaching(x, labels, student), expected)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

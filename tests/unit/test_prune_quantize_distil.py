@@ -41,7 +41,7 @@ def started(**compression: Any) -> tuple[PruneQuantizeDistil, Reference]:
     with_random_norms(reference.network)
     reference.loss(*batch())
     method = make_method(PruneQuantizeDistil, **compression)
-    method.take_reference(reference.state_dict())
+    method.take_reference(reference.network.state_dict())
     return method, reference
 
 

@@ -95,6 +95,11 @@ def test_prune_trains_in_floats_and_delivers_integers() -> None:
     method.loss(x, labels)
     layer = method.network.convolutions()[1]
     assert torch.equal(method.student_weight(layer), method.pruner.kept(layer))
+    features = torch.randint(0, 256, (4, *SOURCE.shape), dtype=torch.uint8)
+    judged = method.predict(features)  # while there is no grid
+    torch.testing.assert_close(judged, method.student_logits(features * SOURCE.scale))
+    method.calibrate(features)
+    assert method.predict(features).dtype != judged.dtype
     folded = method.integers().convolutions[layer.name]
     assert abs(folded.weights).max() == 7
     assert all(quantizer.range > 0 for quantizer in method.quantizer.quantizers().values())

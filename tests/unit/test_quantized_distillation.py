@@ -15,7 +15,7 @@ def taught(**settings: float) -> tuple[QuantizedDistillation, Reference]:
     for _ in range(3):
         reference.loss(*batch())
     method = make_method(QuantizedDistillation, **settings)
-    method.take_reference(reference.state_dict())
+    method.take_reference(reference.network.state_dict())
     method.loss(*batch())  # sets the activation ranges
     return method, reference.eval()
 

@@ -54,7 +54,7 @@ class DifferentiableQuantization(Quantized):
     @torch.no_grad()
     def take_reference(self, state: Mapping[str, Tensor]) -> None:
         """Start as the reference, which is the teacher, too; points are quantiles of its weights."""
-        self.load_state_dict(state, strict=False)
+        self.network.load_state_dict(state)
         self.teacher = FixedTeacher(self.network)
         for layer in self.network.layers():
             points = self.points[layer.name]

@@ -1,16 +1,15 @@
 """Plain training without compression: the reference that compression is judged by.
 
 As a compression method it trains nothing: the reference is quantised as it is (post-training quantisation,
-Krishnamoorthi 2018, arXiv 1806.08342), with the ranges of the activations that were seen in its training.
+Krishnamoorthi 2018, arXiv 1806.08342), with ranges of the activations of some recordings.
 """
 
 from collections.abc import Mapping
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pqk.train.arithmetic import FLOAT, RealArithmetic
+from pqk.train.arithmetic import FLOAT, own_weight
 from pqk.train.integer import Integers
 from pqk.train.methods.method import Method
 from pqk.train.methods.quantized import Quantized
@@ -24,15 +23,12 @@ class Reference(Quantized):
 
     def loss(self, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """See `Method.loss`."""
-        logits = self.network.interpret(RealArithmetic(activation=self.quantizer.observe), x)
-        self.quantizer.follow()
+        logits = self.network.interpret(FLOAT, x)
         return F.cross_entropy(logits, labels), logits
 
-    @torch.no_grad()
     def predict(self, x: Tensor) -> Tensor:
         """Logits in floats. `x`: integer features [n, 1, frames, bands]."""
-        place = next(self.parameters()).device
-        return self.network.interpret(FLOAT, x.to(place) * self.source.scale).cpu()
+        return self.in_floats(FLOAT, x)
 
     def integers(self) -> Integers:
         """The reference's weights and ranges, rounded."""
@@ -49,7 +45,11 @@ class Float(Reference):
 
     def take_reference(self, state: Mapping[str, Tensor]) -> None:
         """Become the reference."""
-        self.load_state_dict(state)
+        self.network.load_state_dict(state)
+
+    def calibrate(self, x: Tensor) -> None:
+        """See `Method.calibrate`."""
+        self.quantizer.calibrate(self.network, own_weight, x)
 
     def predict(self, x: Tensor) -> Tensor:
         """See `Method.predict`."""

@@ -13,6 +13,7 @@ from pqk.budget import NetworkCosts
 from pqk.errors import ProjectError
 from pqk.project import CompressionConfig, TrainingConfig
 from pqk.train import integer
+from pqk.train.arithmetic import RealArithmetic
 from pqk.train.integer import InputFormat, Integers
 from pqk.train.networks.layers import Network
 
@@ -69,7 +70,10 @@ class Method(nn.Module, ABC):
         """Called once before training, where a budget is of bytes or instructions. Raises ProjectError if too small."""
 
     def take_reference(self, state: Mapping[str, Tensor]) -> None:
-        """Called once before training with the float reference's `state_dict`: a start, or a teacher."""
+        """Called once before training with the float reference: a start, or a teacher.
+
+        `state`: the `state_dict` of its network.
+        """
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """What the optimiser trains: weight decay on weights only, not on biases and normalisation.
@@ -91,6 +95,9 @@ class Method(nn.Module, ABC):
 
     def begin_step(self, iteration: int, per_epoch: int) -> None:
         """Called before every step; `iteration` counts from the start of training."""
+
+    def calibrate(self, x: Tensor) -> None:
+        """Called once after training with clips as they were recorded: integer features [n, 1, frames, bands]."""
 
     def random(self, iteration: int) -> torch.Generator:
         """The step's own random numbers: the same again when training goes on from a checkpoint."""
@@ -118,6 +125,12 @@ class Method(nn.Module, ABC):
         `x`: integer features [n, 1, frames, bands].
         """
         return integer.logits(self.network, self.integers(), x)
+
+    @torch.no_grad()
+    def in_floats(self, arithmetic: RealArithmetic, x: Tensor) -> Tensor:
+        """Real-valued logits for integer features [n, 1, frames, bands]."""
+        place = next(self.parameters()).device
+        return self.network.interpret(arithmetic, x.to(place) * self.source.scale).cpu()
 
     def facts(self) -> dict[str, float]:
         """What the history should say about the epoch beside loss and accuracy."""

@@ -3,8 +3,8 @@
 Phase 1 prunes by magnitude, gradually, while training with quantised weights and activations. Phase 2 freezes the mask.
 The pruned-away weights, added to the pruned network, make a teacher. Teacher and student share one tensor of weights,
 and each loss updates only its own part of it. The paper says so much; its hyper-parameters and details are not public.
-The variants are options: what the teacher's precision is, whether it has batch normalisation of its own, and which
-loss updates which weights.
+The variants are options: what the teacher's precision is, whether it has batch normalisation of its own, which loss
+updates which weights, how much faster the teacher learns, and how soon it is believed.
 """
 
 import copy
@@ -37,6 +37,13 @@ class Pqk(TwoPhases):
             bits = compression.activation_bits
             self.teacher_streams = nn.ModuleDict({layer.stream: ActivationQuantizer(bits) for layer in layers})
 
+    def begin_epoch(self, epoch: int) -> None:
+        """Choose the phase, and how much the teacher is believed."""
+        super().begin_epoch(epoch)
+        grown = self.compression.distillation_ramp * self.schedule.phase2_epochs
+        done = epoch - self.schedule.phase1_epochs
+        self._belief = min(1.0, done / grown) if grown else 1.0
+
     def begin_phase2(self) -> None:
         """The teacher's normalisation and ranges start as the student's."""
         if self.compression.teacher_norm == "separate":
@@ -50,7 +57,8 @@ class Pqk(TwoPhases):
         teacher = self.teacher_logits(x)
         self._follow_teacher()
         distance = divergence(student, teacher, self.compression.temperature)
-        return F.cross_entropy(teacher, labels) + self.compression.distillation * distance
+        belief = self._belief * self.compression.distillation
+        return self.compression.teacher_loss * F.cross_entropy(teacher, labels) + belief * distance
 
     def teacher_logits(self, x: Tensor) -> Tensor:
         """The student's weights and the pruned-away ones together."""

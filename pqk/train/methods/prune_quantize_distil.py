@@ -54,7 +54,7 @@ class PruneQuantizeDistil(Quantized):
 
     def take_reference(self, state: Mapping[str, Tensor]) -> None:
         """Start as the reference without its least important filters; the whole reference is the teacher."""
-        self.load_state_dict(state, strict=False)
+        self.network.load_state_dict(state)
         self.teacher = FixedTeacher(self.network)
         self.filters.prune()
         self._clear()

@@ -25,8 +25,7 @@ class QuantizedDistillation(Compressed):
     def take_reference(self, state: Mapping[str, Tensor]) -> None:
         """The reference becomes the teacher."""
         teacher = copy.deepcopy(self.network)
-        prefix = "network."
-        teacher.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
+        teacher.load_state_dict(state)
         self.teacher = FixedTeacher(teacher)
 
     def loss(self, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
