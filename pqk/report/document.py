@@ -88,6 +88,9 @@ def assemble(
         "history": _history(trained),
         "training": _training(trained),
     }
+    unseen = trained.optional_table("unseen_unknown_recall")
+    if unseen is not None:
+        report["unseen_unknown_recall"] = {key: unseen.share(key) for key in ("float", "fake_quant")}
     heard = streaming.section(stream or {}, built.text("id"))
     if heard is not None:
         report["stream"] = heard

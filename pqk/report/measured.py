@@ -12,6 +12,7 @@ def measured(report: dict[str, Any]) -> list[dict[str, str]]:
     """
     entries = [*_accuracies(report), *_costs(report), *_kernels(report), *_memory(), _training()]
     entries += streaming.measured(report.get("stream"))
+    entries += [_unseen()] if "unseen_unknown_recall" in report else []
     return [{"figure": figure, "key": key, "how": how} for figure, key, how in entries]
 
 
@@ -160,6 +161,15 @@ def _memory() -> list[tuple[str, str, str]]:
             "been overwritten.",
         ),
     ]
+
+
+def _unseen() -> tuple[str, str, str]:
+    return (
+        "Recall of unknown words never seen",
+        "unseen_unknown_recall",
+        "Clips of the words that data.unseen leaves out of all splits, run on the computer by PyTorch: how many it "
+        "takes for the unknown class.",
+    )
 
 
 def _training() -> tuple[str, str, str]:

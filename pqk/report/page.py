@@ -50,6 +50,7 @@ def render(report: dict[str, Any]) -> str:
         "scale": _scale(report),
         "parity": _parity(report),
         "worst": _worst(report),
+        "unseen": _unseen(report),
         "layers": _layers(report),
         "gain": _gain(report),
         "memories": _memories(report),
@@ -184,6 +185,17 @@ def _worst(report: dict[str, Any]) -> list[dict[str, Any]]:
         if i != j and value
     ]
     return sorted(wrong, key=lambda entry: (-entry["share"], -entry["clips"]))[:WORST]
+
+
+def _unseen(report: dict[str, Any]) -> str:
+    """How words do that were left out of training, if any were."""
+    recall = report.get("unseen_unknown_recall")
+    if recall is None:
+        return ""
+    return (
+        "Of words left out of training the network, as PyTorch computes it, takes "
+        f"{text.percent(recall['fake_quant'])} for unknown; the float network {text.percent(recall['float'])}."
+    )
 
 
 def _layers(report: dict[str, Any]) -> dict[str, Any]:

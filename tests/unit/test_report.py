@@ -103,6 +103,18 @@ def test_values_are_the_recorded_ones(inputs: dict[str, Any]) -> None:
     assert all(set(entry) == {"figure", "key", "how"} and all(entry.values()) for entry in report["measured"])
 
 
+def test_words_left_out_of_training_are_reported_where_there_are_any(inputs: dict[str, Any]) -> None:
+    assert "unseen_unknown_recall" not in assemble(**inputs)
+    recall = {"float": 0.71, "fake_quant": 0.6825}
+    inputs["training"]["unseen_unknown_recall"] = recall
+    report = assemble(**inputs)
+    assert report["unseen_unknown_recall"] == recall
+    assert "unseen_unknown_recall" in [entry["key"] for entry in report["measured"]]
+    inputs["training"]["unseen_unknown_recall"] = {"float": 0.71}
+    with pytest.raises(PqkError, match="'fake_quant' is missing"):
+        assemble(**inputs)
+
+
 def test_every_layer_stands_beside_plain_c(inputs: dict[str, Any]) -> None:
     report = assemble(**inputs)
     for layer, recorded in zip(report["layers"], inputs["build"]["layers"], strict=True):

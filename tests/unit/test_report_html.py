@@ -117,6 +117,14 @@ def test_shows_the_measured_figures(source: str) -> None:
     assert "0a2b400e_nohash_3.wav" in text
 
 
+def test_shows_how_words_left_out_of_training_do(source: str) -> None:
+    assert "left out of training" not in Page(source).text
+    made = records(3)
+    made["training"]["unseen_unknown_recall"] = {"float": 0.714, "fake_quant": 0.683}
+    text = Page(render(assemble(**made))).text.replace("\u202f", " ")
+    assert "takes 68.3 % for unknown; the float network 71.4 %" in text
+
+
 def test_says_what_the_kernels_bring_and_how_that_is_known() -> None:
     inputs = records(3)
     kernels = assemble(**inputs)["kernels"]
