@@ -38,7 +38,7 @@ def test_parameters_of_bc_resnet_1_3_and_8(width: int, published: float) -> None
 
 
 def test_multiply_accumulates_of_bc_resnet_1() -> None:
-    """By hand: weights at positions. Its authors count 3.1 M; what else they count we do not know."""
+    """By hand: weights at positions."""
     stem, neck = 25 * 16 * 101 * 20, 101 * (25 * 20 + 20 * 32) + 32 * 12
     stages = [(2, 16, 8, 20, 20), (2, 8, 12, 20, 10), (4, 12, 16, 10, 5), (4, 16, 20, 5, 5)]
     blocks = sum(
@@ -46,6 +46,25 @@ def test_multiply_accumulates_of_bc_resnet_1() -> None:
         for count, inputs, width, before, after in stages
     )
     assert macs(make("bc-resnet-1", 12), 101, 40) == stem + blocks + neck == 2_482_156
+
+
+@pytest.mark.parametrize(("width", "published"), [(8, 3.1e6), (24, 16.2e6), (64, 89.1e6)])
+def test_multiply_accumulates_of_bc_resnet_1_3_and_8_are_published_with_normalisation(
+    width: int, published: float
+) -> None:
+    """On a second of 98 frames (none reaches over its ends), a value normalised counts 2 and one behind a ReLU 1."""
+    frames = 98
+    values = {"norm": (20 * 2 + 4) * width, "relu": (20 * 2 + 4) * width}  # of a frame: stem and head
+    for count, channels, before, after in (
+        (2, width, 20, 20),
+        (2, 3 * width // 2, 20, 10),
+        (4, 2 * width, 10, 5),
+        (4, 5 * width // 2, 5, 5),
+    ):
+        values["norm"] += channels * (before + count * (after + 1))  # the transition; each block's bands and line
+        values["relu"] += channels * (before + count * after)
+    others = frames * (2 * values["norm"] + values["relu"])
+    assert macs(make("bc-resnet", 12, width), frames, 40) + others == pytest.approx(published, rel=0.006)
 
 
 def test_parameters_of_ds_cnn_are_published_with_a_bias_for_each_folded_channel() -> None:
