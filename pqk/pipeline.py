@@ -242,11 +242,11 @@ def check_training(project: Project) -> None:
     run.check(project, weight_costs(project))
 
 
-def prunes(method: str) -> bool:
-    """Whether a method of compression makes weights zero. Raises ProjectError when it is not known."""
+def unused(method: str) -> dict[str, float]:
+    """Settings of compression that a method refuses, with the value that says so. Raises ProjectError for no method."""
     from pqk.train import run
 
-    return run.prunes(method)
+    return run.unused(method)
 
 
 def shares_phase1(method: str) -> bool:

@@ -86,7 +86,7 @@ class FrontEndConfig:
 class NetworkConfig:
     """Which network."""
 
-    arch: str = "res8-narrow"
+    arch: str = "res8-24"
     width: int = 0
     """Channels of a network whose name does not say them, such as "res8". 0: its own number."""
 
@@ -98,8 +98,8 @@ class NetworkConfig:
 class CompressionConfig:
     """How the network is made small."""
 
-    method: str = "pqk"
-    sparsity: float = 0.90
+    method: str = "quantized-distillation"
+    sparsity: float = 0.938
     """Share of zeros over all weights of the network; a budget replaces it."""
     budget_nonzeros: int = 0
     """At most so many nonzero weights in the network, under one threshold over all layers; 0: no such budget."""
@@ -108,7 +108,7 @@ class CompressionConfig:
     budget_instructions: int = 0
     """At most so many instructions for an inference, as the generator estimates for `build.objective`; 0: none."""
     weight_bits: int = 4
-    lane_budget: int = 0
+    lane_budget: int = 16
     """15 or 16: channels get finer weights than `weight_bits`, up to 8 bits, while their sums fit so many bits, and
     coarser ones where those would not fit the 16 bits of a lane of the fast kernels. 0: `weight_bits` for all.
 
@@ -120,7 +120,7 @@ class CompressionConfig:
     """Weight of the distillation loss in phase 2 of PQK and SPEQ."""
     distillation_ramp: float = 1.0
     """Share of PQK's phase 2 over which that weight grows from 0: at first its teacher knows no more."""
-    teacher_loss: float = 5.0
+    teacher_loss: float = 15.0
     """Weight of the cross-entropy of PQK's teacher: in effect how much faster than the student it learns."""
     teacher: str = "float"
     """Precision of PQK's teacher: "float" or "quantized"."""
@@ -468,18 +468,18 @@ high_hz = {front.high_hz}
 center = {_toml(front.center)}               # whether frame t has its centre at t * hop_ms; if not, it begins there
 
 [network]
-arch = {json.dumps(network.arch)}       # or "res8", 5 times the work; "res8-tiny", "res15", "res15-narrow", "ds-cnn"
+arch = {json.dumps(network.arch)}           # or "res8-narrow", "res8", "res8-tiny", "res15", "res15-narrow", "ds-cnn"
 width = {network.width}                  # channels of a network whose name does not say them; 0: its own number
 
 [compression]
-method = {json.dumps(compression.method)}  # pruned, quantised, distilled from itself; ten others are in the README
+method = {json.dumps(compression.method)}  # the float network teaches; "pqk" and others: see the README
 sparsity = {compression.sparsity}              # share of zeros over all weights
 # Instead of sparsity one of three budgets, each spread over the layers by what a weight costs in them; 0: none.
 budget_nonzeros = {compression.budget_nonzeros}         # at most so many weights that are not zero
 budget_bytes = {compression.budget_bytes}            # at most so many bytes of flash for weights, estimated
 budget_instructions = {compression.budget_instructions}     # at most so many instructions of an inference, estimated
 weight_bits = {compression.weight_bits}
-lane_budget = {compression.lane_budget}              # 15 or 16: weights as fine, or coarse, as sums of so many bits ask
+lane_budget = {compression.lane_budget}             # 15 or 16: weights as fine as sums of so many bits allow; 0: no
 activation_bits = {compression.activation_bits}
 temperature = {compression.temperature}           # softens teacher and student
 distillation = {compression.distillation}          # of "pqk" and "speq": weight of the distillation loss in phase 2

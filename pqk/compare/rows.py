@@ -25,7 +25,7 @@ from typing import Any
 
 from pqk import pipeline
 from pqk.errors import ProjectError
-from pqk.project import BUDGETS, Project, check_keys, overridden
+from pqk.project import Project, check_keys, overridden
 
 FILE = "compare.toml"
 CONTROL = "pqk-phase1"
@@ -60,16 +60,12 @@ class Comparison:
 
 
 def of_methods(project: Project, methods: Sequence[str], seeds: int | None = None) -> Comparison:
-    """A row for each method, at the project's own settings; those that prune nothing have no sparsity.
+    """A row for each method, at the project's own settings; without those that a method has no use for.
 
     The control is `CONTROL`, where it is one of them.
     Raises ProjectError: a method is unknown, named twice, or cannot be trained with the project's settings.
     """
-    dense = {"sparsity": 0.0, **dict.fromkeys(BUDGETS, 0)}
-    entries = []
-    for method in methods:
-        settings = {"method": method, **({} if pipeline.prunes(method) else dense)}
-        entries.append({"name": method, "compression": settings})
+    entries = [{"name": method, "compression": {"method": method, **pipeline.unused(method)}} for method in methods]
     rows = [_row(project, entry, SEEDS if seeds is None else seeds, "method") for entry in entries]
     return _comparison(rows, CONTROL if CONTROL in methods else None)
 

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
@@ -98,6 +99,7 @@ def _start(job: Job) -> _Running:
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
     """Ctrl-C waits: a process that starts meanwhile never sees it, for what is blocked stays so in a child."""
+    resource_tracker.ensure_running()  # Python starts it with the first process, and lets Ctrl-C through again then
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         yield

@@ -16,7 +16,10 @@ from pqk.train.quantize import ActivationQuantizer, QuantizedWeight, largest_int
 
 
 class NetworkQuantizer(nn.Module):
-    """Fake quantisation of a network's activations and weights, and its integers in the end."""
+    """Fake quantisation of a network's activations and weights, and its integers in the end.
+
+    Raises ProjectError for a lane budget where normalisation does not become integers.
+    """
 
     def __init__(self, network: Network, source: InputFormat, compression: CompressionConfig) -> None:
         super().__init__()
@@ -24,6 +27,9 @@ class NetworkQuantizer(nn.Module):
         layers, bits = network.convolutions(), compression.activation_bits
         self.streams = nn.ModuleDict({layer.stream: ActivationQuantizer(bits) for layer in layers})
         self.reads = input_streams(network)
+        if compression.lane_budget:
+            for layer in layers:
+                integer.affine(layer)  # what a lane holds is known of such normalisation only; better said at once
 
     def quantizers(self) -> dict[str, ActivationQuantizer]:
         """By stream."""

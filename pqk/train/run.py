@@ -36,7 +36,7 @@ from pqk.train.methods import METHODS, Method, Reference, find_method
 from pqk.train.registry import find
 from pqk.train.unknowns import Words
 
-__all__ = ["Progress", "check", "prunes", "shares_phase1", "train_compressed", "train_float"]
+__all__ = ["Progress", "check", "shares_phase1", "train_compressed", "train_float", "unused"]
 
 SCHEMA = 1
 RECORD = "training.json"
@@ -59,9 +59,9 @@ def check(project: Project, costs: NetworkCosts | None = None, *, for_device: bo
     _make(find_method(project.compression), project, FrontEnd(project.front_end), len(project.classes), costs)
 
 
-def prunes(name: str) -> bool:
-    """Whether a method makes weights zero. Raises ProjectError when it is not known."""
-    return find(METHODS, "compression.method", name).prunes
+def unused(name: str) -> dict[str, float]:
+    """Settings that a method has no use for: see `Method.unused`. Raises ProjectError when it is not known."""
+    return find(METHODS, "compression.method", name).unused()
 
 
 def shares_phase1(name: str) -> bool:

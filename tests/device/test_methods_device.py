@@ -13,6 +13,7 @@ from pqk_codegen import interpreter
 from pqk_codegen.ir import Network
 from support import recordings
 from support.command import pqk_mcu
+from support.methods import accepted
 
 from pqk import boards, pipeline
 from pqk.bench.measure import run_clips
@@ -61,11 +62,6 @@ def inputs(project: Project, data: Path) -> Features:
     return pipeline.extracted(project, pipeline.scan_data(project, data), SILENT)
 
 
-def sparsity_of(method: str) -> float:
-    """Much where the method prunes, so that kernels for few weights are chosen."""
-    return 0.8 if METHODS[method].prunes else 0.0
-
-
 def clips_of(inputs: Features, network: Network) -> Clips:
     """Some of the testing clips, of all classes."""
     features, labels, names = inputs.subset("testing")
@@ -83,7 +79,7 @@ def clips_of(inputs: Features, network: Network) -> Clips:
 def test_the_device_computes_what_every_method_trained(
     project: Project, inputs: Features, method: str, tmp_path: Path
 ) -> None:
-    compression = CompressionConfig(method=method, sparsity=sparsity_of(method))
+    compression = CompressionConfig(method=method, **accepted(method))
     folder = pipeline.trained(replace(project, compression=compression), inputs, SILENT)
     network, board = pipeline.read_network(folder / "network"), boards.load("mps2-an386")
     compiled = compile_network(network, board, tmp_path / "firmware", BuildConfig(), lambda _: None)
@@ -104,7 +100,7 @@ def test_from_recordings_to_a_report(data: Path, method: str, tmp_path: Path) ->
     settings = {
         "arch": '"res8-tiny"',
         "method": f'"{method}"',
-        "sparsity": sparsity_of(method),
+        **accepted(method),
         "phase1_epochs": 1,
         "phase2_epochs": 1,
     }

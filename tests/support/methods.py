@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from pqk.project import CompressionConfig, TrainingConfig
 from pqk.train.integer import InputFormat
-from pqk.train.methods import Method
+from pqk.train.methods import METHODS, Method
 from pqk.train.networks import make
 
 SOURCE = InputFormat((1, 24, 12), "uint8", 0.125)
@@ -23,9 +23,14 @@ def make_method(kind: type[M], **compression: Any) -> M:
     seed = secrets.randbits(32)
     print("seed", seed)
     torch.manual_seed(seed)
-    config = CompressionConfig(method=kind.name, **compression)
+    config = CompressionConfig(method=kind.name, **{"lane_budget": 0, **compression})
     kind.check(config)
     return kind(make("res8-narrow", CLASSES), SOURCE, config, TRAINING).train()
+
+
+def accepted(name: str) -> dict[str, Any]:
+    """Settings that the method accepts. Where it prunes much is 0, so that kernels for that are chosen."""
+    return {"sparsity": 0.8, **METHODS[name].unused()}
 
 
 def batch(size: int = 8) -> tuple[Tensor, Tensor]:

@@ -16,7 +16,6 @@ from pqk.frontend import FrontEnd
 from pqk.project import CompressionConfig, FrontEndConfig, NetworkConfig, Project, TrainingConfig
 from pqk.train.arithmetic import FLOAT, RealArithmetic
 from pqk.train.integer import InputFormat, Integers, Quantization, fold, logits, to_ir
-from pqk.train.lanes import Source, channel_limits
 from pqk.train.networks import make
 from pqk.train.networks.bc_resnet import SUB_BANDS, BroadcastBlock, SubSpectralNorm
 from pqk.train.networks.layers import Block, Classifier, Convolution, Network
@@ -137,7 +136,7 @@ def test_it_is_trained_and_judged_with_its_weights_quantised(tmp_path: Path) -> 
         ("yes", "no"),
         front_end=front_end,
         network=NetworkConfig("bc-resnet-1"),
-        compression=CompressionConfig(sparsity=0.5),
+        compression=CompressionConfig(sparsity=0.5, lane_budget=0),
         training=TrainingConfig(phase1_epochs=1, phase2_epochs=1, batch_size=8),
     )
     check(project, for_device=False)
@@ -159,10 +158,11 @@ def test_a_project_that_is_for_a_device_is_refused_before_anything_is_trained() 
     assert "res8-narrow" in error.value.hint
 
 
-def test_a_lane_budget_is_refused() -> None:
-    layer = BroadcastBlock(1, 4, 4, stride=1, dilation=1).bands
+def test_a_lane_budget_is_refused_before_anything_is_trained() -> None:
+    project = Project(Path(), "words", ("yes", "no"), network=NetworkConfig("bc-resnet"))
+    assert project.compression.lane_budget
     with pytest.raises(ProjectError, match="normalisation that does not become integers") as error:
-        channel_limits(layer, layer.weight, Source.of_input(SOURCE), 0.1, bits=16, usual=7)
+        check(project, for_device=False)
     assert "lane_budget = 0" in error.value.hint
 
 

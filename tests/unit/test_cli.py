@@ -96,8 +96,8 @@ def test_a_wrong_setting_is_found_before_any_work(tmp_path: Path) -> None:
     root = project(tmp_path)
     data = recordings.write(tmp_path / "data", ["yes", "no", "go"])
     for old, new, message in (
-        ('arch = "res8-narrow"', 'arch = "res9-narrow"', "res8-narrow"),
-        ('method = "pqk"', 'method = "pqc"', "pqk"),
+        ('arch = "res8-24"', 'arch = "res9-24"', "res8-24"),
+        ('method = "quantized-distillation"', 'method = "pqc"', "pqk"),
     ):
         text = (root / "pqk.toml").read_text()
         assert old in text

@@ -3,8 +3,11 @@
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import time
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,6 +31,10 @@ def break_down(_: Tell) -> None:
 
 def threads(_: Tell) -> str | None:
     return os.environ.get("OMP_NUM_THREADS")
+
+
+def hears_ctrl_c(_: Tell) -> bool:
+    return signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
 
 
 def sleep(tell: Tell) -> None:
@@ -73,6 +80,18 @@ def test_a_killed_process_ends_its_own_job_only() -> None:
     assert isinstance(found["victim"], PqkError)
     assert "SIGKILL" in found["victim"].message
     assert found["other"] == 2
+
+
+def test_no_process_hears_ctrl_c_not_even_the_first_of_a_program() -> None:
+    program = (
+        "from pqk.compare.workers import Job, run\n"
+        "from unit.test_compare_workers import hears_ctrl_c\n"
+        "print([news.value for news in run([Job('first', hears_ctrl_c), Job('second', hears_ctrl_c)], 1)])\n"
+    )
+    tests = Path(__file__).parents[1]
+    environment = {**os.environ, "PYTHONPATH": str(tests)}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == "[False, False]\n"
 
 
 def test_stopping_ends_all_processes() -> None:

@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from pqk_codegen import interpreter
-from support.methods import SOURCE, batch, gradient, make_method
+from support.methods import SOURCE, accepted, batch, gradient, make_method
 from support.seeds import fresh
 from support.trained import ir_of, random_inputs, random_method
 from torch import Tensor
@@ -24,11 +23,6 @@ from pqk.train.methods.pqk import Pqk
 from pqk.train.methods.quantize import Quantize
 
 SHARED = {"quantized", "compressed", "method", "two_phases"}  # what methods share
-
-
-def settings(name: str, sparsity: float = 0.8) -> dict[str, Any]:
-    """Settings that the method accepts."""
-    return {"sparsity": sparsity if METHODS[name].prunes else 0.0}
 
 
 def test_every_file_of_the_folder_is_in_the_registry() -> None:
@@ -60,7 +54,7 @@ def test_sparsity_is_refused_where_no_weight_is_pruned(name: str) -> None:
 @pytest.mark.parametrize("name", METHODS)
 def test_what_is_delivered_predicts_as_the_interpreter(name: str, arch: str) -> None:
     rng = fresh(f"{name} {arch}")
-    compression = CompressionConfig(method=name, **settings(name))
+    compression = CompressionConfig(method=name, **accepted(name))
     method = random_method(name, arch, SOURCE, compression, rng)
     x = random_inputs(SOURCE, 12, rng)
     network = ir_of(method, arch)
@@ -73,7 +67,7 @@ def test_what_is_delivered_predicts_as_the_interpreter(name: str, arch: str) -> 
 
 @pytest.mark.parametrize("name", [name for name in METHODS if name != "float"])
 def test_training_reaches_every_layer_that_is_delivered(name: str) -> None:
-    method = make_method(METHODS[name], **settings(name))
+    method = make_method(METHODS[name], **accepted(name))
     method.take_reference(reference())
     for epoch in range(method.epochs):
         method.begin_epoch(epoch)
@@ -90,9 +84,9 @@ def test_training_reaches_every_layer_that_is_delivered(name: str) -> None:
 @pytest.mark.parametrize("name", METHODS)
 def test_state_and_groups_are_complete(name: str) -> None:
     """A checkpoint is the `state_dict` as arrays; the optimiser gets each parameter once."""
-    method = make_method(METHODS[name], **settings(name))
+    method = make_method(METHODS[name], **accepted(name))
     method.take_reference(reference())
-    twin = make_method(METHODS[name], **settings(name))
+    twin = make_method(METHODS[name], **accepted(name))
     twin.load_state_dict({key: torch.from_numpy(value.numpy().copy()) for key, value in method.state_dict().items()})
     grouped = [parameter for group in method.parameter_groups() for parameter in group["params"]]
     assert {id(p) for p in grouped} == {id(p) for p in method.parameters() if p.requires_grad}

@@ -27,6 +27,10 @@ bands = 12
 [network]
 arch = "res8-tiny"
 
+[compression]
+method = "pqk"
+sparsity = 0.9
+
 [training]
 phase1_epochs = 2
 phase2_epochs = 1

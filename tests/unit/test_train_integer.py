@@ -50,7 +50,7 @@ def test_logits_equal_the_interpreter_s(
 def test_the_ir_describes_the_network(tmp_path: Path) -> None:
     rng = np.random.default_rng(secrets.randbits(32))
     source = InputFormat((1, 101, 40), "uint8", 0.125)
-    method = random_pqk("res8-narrow", source, CompressionConfig(), rng)
+    method = random_pqk("res8-narrow", source, CompressionConfig(sparsity=0.9, lane_budget=0), rng)
     store.save(ir_of(method, "res8-narrow"), tmp_path)
     network = store.load(tmp_path)
     kinds = ["conv2d", *("conv2d", "conv2d", "add") * 3, "sum_pool", "fully_connected"]
@@ -83,7 +83,7 @@ def test_fake_quantised_floats_are_close_to_the_integers(lane_budget: int) -> No
 def test_the_lane_budget_is_spent_and_not_overdrawn(arch: str, dtype: str, scale: float) -> None:
     """Both networks from one state: with a budget every channel keeps to its lane if it can, most are finer."""
     rng = fresh("lane budget")
-    plain_config = CompressionConfig(sparsity=0.9)
+    plain_config = CompressionConfig(sparsity=0.9, lane_budget=0)
     method = random_pqk(arch, InputFormat((1, 30, 16), dtype, scale), plain_config, rng)
     plain = ir_of(method, arch)
     method.quantizer.compression = replace(plain_config, lane_budget=16)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from pqk_codegen import interpreter, store
+from support.methods import accepted
 
 from pqk.data.dataset import UNSEEN, Clip
 from pqk.errors import ProjectError
@@ -51,7 +52,8 @@ def project(tmp_path: Path) -> Project:
         name="made-up",
         words=CLASSES,
         front_end=FRONT_END,
-        compression=CompressionConfig(sparsity=0.8),
+        network=NetworkConfig("res8-narrow"),
+        compression=CompressionConfig(method="pqk", sparsity=0.8, lane_budget=0),
         training=TRAINING,
     )
 
@@ -270,8 +272,7 @@ def test_phase_1_is_trained_once_for_all_that_share_it(
 def test_every_method_ends_alike_when_it_is_interrupted(
     project: Project, features: Features, tmp_path: Path, name: str
 ) -> None:
-    sparsity = 0.8 if METHODS[name].prunes else 0.0
-    project = replace(project, compression=CompressionConfig(method=name, sparsity=sparsity))
+    project = replace(project, compression=CompressionConfig(method=name, **accepted(name)))
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     train_float(project, features, tmp_path / "float", report=silent)
     train_compressed(project, features, tmp_path / "float", whole, report=silent)
@@ -307,7 +308,7 @@ def test_a_change_of_compression_keeps_the_float_checkpoint(
 ) -> None:
     with pytest.raises(KeyboardInterrupt):
         train_float(project, features, tmp_path / "float", report=StopAt(1, 1))
-    other = replace(project, compression=CompressionConfig(sparsity=0.5))
+    other = replace(project, compression=replace(project.compression, sparsity=0.5))
     epochs = []
     train_float(other, features, tmp_path / "float", report=lambda p: epochs.append(p.epoch))
     assert min(epochs) == 1

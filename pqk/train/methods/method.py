@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from pqk.budget import NetworkCosts
 from pqk.errors import ProjectError
-from pqk.project import CompressionConfig, TrainingConfig
+from pqk.project import BUDGETS, CompressionConfig, TrainingConfig
 from pqk.train import integer
 from pqk.train.arithmetic import RealArithmetic
 from pqk.train.integer import InputFormat, Integers
@@ -60,6 +60,12 @@ class Method(nn.Module, ABC):
                 f"compression.lane_budget = {compression.lane_budget}: {cls.own_bits}",
                 "write lane_budget = 0, or choose another method",
             )
+
+    @classmethod
+    def unused(cls) -> dict[str, float]:
+        """Settings that `check` refuses, with the value that says so."""
+        none = {} if cls.prunes else {"sparsity": 0.0, **dict.fromkeys(BUDGETS, 0)}
+        return {**none, "lane_budget": 0} if cls.own_bits else none
 
     @property
     def epochs(self) -> int:

@@ -35,6 +35,7 @@ class Architecture:
 
 NETWORKS: dict[str, Architecture] = {
     "res8": Architecture(res8, 45),
+    "res8-24": Architecture(res8, 24, wider="res8"),
     "res8-narrow": Architecture(res8, 19, wider="res8"),
     "res8-tiny": Architecture(res8_tiny, 8),
     "res15": Architecture(res15, 45),
