@@ -20,6 +20,7 @@ def cells(record: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
         ("bits", lambda row: str(row["weight_bits"]), True),
         ("seeds", lambda row: str(row["seeds"]), True),
         ("accuracy", _accuracy, True),
+        ("validation", lambda row: _percent(row["validation_mean"]), True),
         ("float", lambda row: _percent(row["float_accuracy_mean"]), True),
         ("_unknown_", lambda row: _percent(row["unknown_recall"]), _any(rows, "unknown_recall")),
         ("unseen words", lambda row: _percent(row["unseen_unknown_recall"]), _any(rows, "unseen_unknown_recall")),
@@ -50,7 +51,8 @@ def notes(record: dict[str, Any]) -> list[str]:
     clips = record["data"]["clips"]
     lines = [
         f"accuracy: of the integer network on {clips['testing']:,} testing clips, mean and standard deviation over"
-        f" seeds; {record['epochs']} epochs for every row; float: of the same network without compression",
+        f" seeds; validation: the mean on {clips['validation']:,} validation clips, by which settings are to be chosen;"
+        f" {record['epochs']} epochs for every row; float: of the same network without compression",
     ]
     if measured(record):
         lines.append(
