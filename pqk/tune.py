@@ -27,6 +27,8 @@ from pqk.files import atomic_write_text
 SCHEMA = 1
 FILE = "tuning.json"
 INFERENCES = 3
+AGAIN = 3
+"""How often at most the best program is measured as a whole: what a kernel costs depends on the layouts around it."""
 
 Costs = Mapping[tuple[str, str], float]
 
@@ -68,11 +70,20 @@ def tune(
         ToolError, LinkError: no compiler, no device.
     """
     programs = list(choice.variants(network, board.cpu))
+    total = len(programs) + AGAIN
     measured: dict[tuple[str, str], float] = {}
     for index, program in enumerate(programs):
-        progress(index, len(programs))
+        progress(index, total)
         measured |= measure(network, program, board, port=port)
-    progress(len(programs), len(programs))
+    known: list[str] = []
+    for index in range(len(programs), total):
+        progress(index, total)
+        program = choice.choose(network, board.cpu, replace(objective, measured=dict(measured)))
+        kernels = [step.kernel for step in program.steps]
+        if kernels != known:
+            measured |= measure(network, program, board, port=port)
+            known = kernels
+    progress(total, total)
     changes = _changes(network, board, objective, measured)
     record = {
         "schema": SCHEMA,

@@ -73,6 +73,30 @@ def test_a_kernel_that_is_slower_than_estimated_is_replaced(
     assert after["conv1"] == change["after"]
 
 
+def test_what_is_chosen_is_measured_as_it_will_run(
+    network: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kernel that is cheap beside some kernels and dear beside those that are chosen is not taken."""
+    first = {step.name: step.kernel for step in choice.choose(network, BOARD.cpu, Objective()).steps}
+    other = next(k.name for k in choice.candidates(network, BOARD.cpu)["conv1"] if k.name != first["conv1"])
+
+    def measure(network: Network, program: Program, board: boards.Board, *, port: str | None) -> tune.Costs:  # noqa: ARG001
+        costs = {(step.name, step.kernel): step.invocation.cost.instructions for step in program.steps}
+        kernels = {step.name: step.kernel for step in program.steps}
+        if kernels["conv1"] == other:
+            alone = any(
+                kernels[name] != kernel for name, kernel in first.items() if name != "conv1" and name in kernels
+            )
+            costs["conv1", other] = 1 if alone else 10**9
+        return costs
+
+    monkeypatch.setattr(tune, "measure", measure)
+    tune.tune(network, BOARD, Objective(), tmp_path, key="k", port=None, progress=lambda *_: None)
+    measured = tune.load(tmp_path, "k")
+    after = choice.choose(network, BOARD.cpu, Objective(measured=measured))
+    assert sum(measure(network, after, BOARD, port=None).values()) < 10**9
+
+
 def test_costs_are_read_back_for_their_key_only(
     network: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
