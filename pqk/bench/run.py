@@ -111,6 +111,9 @@ def _pool(workers: int) -> Iterator[Callable[..., Iterator[tuple[Case, Row | Pqk
         return
     with multiprocessing.get_context("spawn").Pool(workers, _prepare_worker) as pool:
         yield pool.imap_unordered
+        # Leaving the block would send idle workers SIGTERM, and Python loses one that comes as they begin to wait.
+        pool.close()
+        pool.join()
 
 
 def _prepare_worker() -> None:
