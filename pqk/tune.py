@@ -78,7 +78,7 @@ def tune(
     known: list[str] = []
     for index in range(len(programs), total):
         progress(index, total)
-        program = choice.choose(network, board.cpu, replace(objective, measured=dict(measured)))
+        program = choice.choose(network, board.cpu, replace(objective, measured=measured))
         kernels = [step.kernel for step in program.steps]
         if kernels != known:
             measured |= measure(network, program, board, port=port)
