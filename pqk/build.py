@@ -158,7 +158,8 @@ def listener(project: Project, network: Network) -> Listener:
     """
     front_end = FrontEnd(project.front_end)
     settings = settings_of(project.stream, network.classes, hop=front_end.hop, rate=RATE)
-    return Listener(front_end.spec, SpotterSpec(keywords_of(network.classes), settings), project.stream.reuse)
+    spotter = SpotterSpec(keywords_of(network.classes), settings, project.stream.temperature)
+    return Listener(front_end.spec, spotter, project.stream.reuse)
 
 
 def salt(board: Board) -> str:

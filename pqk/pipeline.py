@@ -380,12 +380,13 @@ def _record(project: Project, network: Network, compiled: Compiled, measured: tu
 
 
 def _stream(project: Project, compiled: Compiled) -> dict[str, Any]:
-    """How windows of a stream are computed; `state` is RAM, `estimate` of an inference, in instructions."""
+    """How a stream is heard; `state` is RAM, `estimate` of an inference, in instructions."""
     chunk = compiled.chunk
+    common = {"reuse": chunk is not None, "temperature": project.stream.temperature}
     if chunk is None:
-        return {"reuse": False}
+        return common
     return {
-        "reuse": True,
+        **common,
         "hop_ms": project.stream.hop_ms,
         "phases": chunk.chunked.phases,
         "frames": chunk.chunked.frames,

@@ -86,7 +86,7 @@ class FrontEndConfig:
 class NetworkConfig:
     """Which network."""
 
-    arch: str = "res8-24"
+    arch: str = "res8-coarse"
     width: int = 0
     """Channels of a network whose name does not say them, such as "res8". 0: its own number."""
 
@@ -99,7 +99,7 @@ class CompressionConfig:
     """How the network is made small."""
 
     method: str = "quantized-distillation"
-    sparsity: float = 0.938
+    sparsity: float = 0.91
     """Share of zeros over all weights of the network; a budget replaces it."""
     budget_nonzeros: int = 0
     """At most so many nonzero weights in the network, under one threshold over all layers; 0: no such budget."""
@@ -221,6 +221,9 @@ class StreamConfig:
     classifier is then over the rows of a window that its ends do not reach, which windows share."""
     smoothing_ms: int = 300
     """Posteriors are averaged over the inferences of so much time, at least over one."""
+    temperature: float = 2.0
+    """Of the softmax that makes logits into posteriors: with 1 those of a false accept can be 1 in 15 bits, and no
+    threshold rejects it."""
     threshold: float = 0.8
     """Smoothed posterior at which a word counts as heard."""
     refractory_ms: int = 1000
@@ -231,6 +234,7 @@ class StreamConfig:
         most = MOST_SMOOTHING * self.hop_ms
         rule = f"must lie in 0..{most}, {MOST_SMOOTHING} inferences"
         _check(0 <= self.smoothing_ms <= most, "stream.smoothing_ms", self.smoothing_ms, rule)
+        _check(0.1 <= self.temperature <= 100, "stream.temperature", self.temperature, "must lie in 0.1..100")
         _check(0 <= self.threshold <= 1, "stream.threshold", self.threshold, "must lie in 0..1")
         _check(0 <= self.refractory_ms <= 60_000, "stream.refractory_ms", self.refractory_ms, "must lie in 0..60000")
 
@@ -512,6 +516,7 @@ seed = {training.seed}
 hop_ms = {stream.hop_ms}                # from one inference to the next; a multiple of front_end.hop_ms
 reuse = {_toml(stream.reuse)}                # an inference computes only what is new since the last one
 smoothing_ms = {stream.smoothing_ms}          # posteriors are averaged over so much time
+temperature = {stream.temperature}           # of the posteriors: higher ones are less sure, and tell sure ones apart
 threshold = {stream.threshold}             # averaged posterior at which a word counts as heard
 refractory_ms = {stream.refractory_ms}        # after a detection there is no other one for so long
 

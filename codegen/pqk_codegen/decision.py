@@ -69,16 +69,20 @@ class Detection:
     samples: int
 
 
-def scale_of(logit_scale: float) -> Scale:
+def scale_of(logit_scale: float, temperature: float = 1.0) -> Scale:
     """The constants for logits of which one step stands for the real number `logit_scale`.
+
+    The softmax is of the logits divided by `temperature`. Above 1 it tells apart what is surer than a posterior of
+    1 - 2**-15 without, which thresholds for few false accepts need.
 
     The multiplier is in [2**14, 2**15), so the factor is right to 15 bits. It is smaller where even the largest shift,
     31, leaves it so (the factor is then right to 2**-32), and 32767 where the factor is larger than that.
-    Raises ValueError unless the scale is a positive number.
+    Raises ValueError unless both are positive numbers.
     """
-    if not (logit_scale > 0 and math.isfinite(logit_scale)):
-        raise ValueError(f"the scale of the logits is {logit_scale}, not a positive number")
-    factor = logit_scale * math.log2(math.e) * STEPS
+    for name, value in (("scale", logit_scale), ("temperature", temperature)):
+        if not (value > 0 and math.isfinite(value)):
+            raise ValueError(f"the {name} of the logits is {value}, not a positive number")
+    factor = logit_scale / temperature * math.log2(math.e) * STEPS
     shift = 15 - math.frexp(factor)[1]
     if round(math.ldexp(factor, shift)) == 2**15:
         shift -= 1

@@ -37,6 +37,8 @@ class SpotterSpec:
     """For each output whether it is a word to detect."""
     settings: Settings
     """In force until others are set."""
+    temperature: float = 1.0
+    """Of the posteriors: see `pqk_codegen.decision.scale_of`."""
 
 
 def audio_files(
@@ -75,7 +77,7 @@ def generate_spotter(spec: SpotterSpec, network: Network) -> dict[str, str]:
         "network": network,
         "rate": RATE,
         "settings": spec.settings,
-        "scale": scale_of(network.tensors[network.output].scale),
+        "scale": scale_of(network.tensors[network.output].scale, spec.temperature),
         "most_smoothing": MOST_SMOOTHING,
         "spare_hops": SPARE_HOPS,
         "keywords": _mask(spec.keywords),

@@ -1,10 +1,7 @@
 """The whole benchmark: rows side by side in processes, each kept in bench.json as soon as it is finished."""
 
-import multiprocessing
-import signal
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -14,6 +11,8 @@ from pqk.bench import record
 from pqk.bench.cases import Case, Trained
 from pqk.bench.measure import Row, measure_case
 from pqk.errors import FitError, PqkError
+from pqk.workers import Job, Tell
+from pqk.workers import run as run_jobs
 
 Measure = Callable[[Case, Path, int, Row | None], Row]
 
@@ -62,9 +61,12 @@ def run(
     """
     rows = record.load(folder)
     outcome = Outcome(record.save(folder, rows.values()))
-    jobs = [(case, folder / "rows" / case.name, inputs, _earlier(rows, case)) for case in cases]
-    with _pool(workers) as mapped:
-        for done, (case, result) in enumerate(mapped(partial(_attempt, measure), jobs), 1):
+    works = [
+        (case, partial(_work, measure, case, folder / "rows" / case.name, inputs, _earlier(rows, case)))
+        for case in cases
+    ]
+    with closing(_results(works, workers)) as results:
+        for done, (case, result) in enumerate(results, 1):
             if isinstance(result, FitError):
                 outcome.too_large.append(f"{case.name}: {result.message}")
             elif isinstance(result, PqkError):
@@ -73,7 +75,7 @@ def run(
                 rows[record.identity(result)] = result
                 record.save(folder, rows.values())
                 outcome.rows.append(result)
-            report(done, len(jobs), case.name)
+            report(done, len(works), case.name)
     outcome.rows.sort(key=record.order)
     return outcome
 
@@ -95,28 +97,23 @@ def _earlier(rows: dict[record.Identity, Row], case: Case) -> Row | None:
     return rows.get((case.network, case.sparsity, case.bits, boards.load(case.board).name))
 
 
-def _attempt(measure: Measure, job: tuple[Case, Path, int, Row | None]) -> tuple[Case, Row | PqkError]:
-    """Errors come back as values: the other rows go on."""
-    try:
-        return job[0], measure(*job)
-    except PqkError as error:
-        return job[0], error
+def _work(measure: Measure, case: Case, folder: Path, inputs: int, earlier: Row | None, tell: Tell) -> Row:
+    del tell  # a row takes seconds
+    return measure(case, folder, inputs, earlier)
 
 
-@contextmanager
-def _pool(workers: int) -> Iterator[Callable[..., Iterator[tuple[Case, Row | PqkError]]]]:
-    """A `map` over so many processes that yields results as they come; one worker is this process."""
+def _results(
+    works: Sequence[tuple[Case, Callable[[Tell], Row]]], workers: int
+) -> Generator[tuple[Case, Row | PqkError]]:
+    """As they come; errors are values, so that the other rows go on. One worker is this process."""
     if workers == 1:
-        yield map
+        for case, work in works:
+            try:
+                result: Row | PqkError = work(lambda _: None)
+            except PqkError as error:
+                result = error
+            yield case, result
         return
-    with multiprocessing.get_context("spawn").Pool(workers, _prepare_worker) as pool:
-        yield pool.imap_unordered
-        # Leaving the block would send idle workers SIGTERM, and Python loses one that comes as they begin to wait.
-        pool.close()
-        pool.join()
-
-
-def _prepare_worker() -> None:
-    # Ctrl-C reaches all processes; the parent alone reacts and ends the workers, which then end their emulators.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    jobs = {Job(case.name, work): case for case, work in works}
+    with closing(run_jobs(list(jobs), workers)) as heard:
+        yield from ((jobs[news.job], news.value) for news in heard if news.ended)

@@ -8,17 +8,17 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pqk import features, pipeline
-from pqk.compare import figure, table, workers
+from pqk import features, pipeline, workers
+from pqk.compare import figure, table
 from pqk.compare.record import Record, record
 from pqk.compare.rows import Comparison, Row
 from pqk.compare.score import Score, Scorer
-from pqk.compare.workers import Job, Tell
 from pqk.errors import PqkError, ProjectError
 from pqk.features import Features
 from pqk.files import atomic_write_text
 from pqk.pipeline import Reporter
 from pqk.project import Project
+from pqk.workers import Job, Tell
 
 if TYPE_CHECKING:
     from pqk.train.run import Progress

@@ -234,7 +234,8 @@ def _stream(stream: dict[str, Any]) -> dict[str, Any]:
             f"{text.count(testing['others'])} others"
         ),
         "settings": (
-            f"An inference every {settings['hop_ms']:g} ms, posteriors averaged over {settings['smoothing_ms']:g} ms, "
+            f"An inference every {settings['hop_ms']:g} ms, posteriors at temperature {settings['temperature']:g} "
+            f"averaged over {settings['smoothing_ms']:g} ms, "
             f"{settings['refractory_ms']:g} ms of rest after a detection"
         ),
         "parity": _stream_parity(stream["device"]["parity"]) if stream["device"] else None,

@@ -20,9 +20,9 @@ def section(stream: Mapping[str, Any], build_id: str) -> dict[str, Any] | None:
     if record.text("build_id") != build_id:
         return None
     settings = record.table("settings")
-    times = {key: settings.number(key) for key in ("hop_ms", "smoothing_ms", "refractory_ms")}
+    numbers = {key: settings.number(key) for key in ("hop_ms", "smoothing_ms", "refractory_ms", "temperature")}
     return {
-        "settings": {**times, "threshold": settings.share("threshold")},
+        "settings": {**numbers, "threshold": settings.share("threshold")},
         "tolerance_s": record.number("tolerance_s"),
         "seed": record.whole("seed"),
         "keywords": record.texts("keywords"),

@@ -47,11 +47,12 @@ class Spotter:
     front_end: FrontEnd
     hop_ms: int
     settings: Settings
+    temperature: float
 
     @property
     def scale(self) -> decision.Scale:
         """Of the posteriors."""
-        return decision.scale_of(self.network.tensors[self.network.output].scale)
+        return decision.scale_of(self.network.tensors[self.network.output].scale, self.temperature)
 
     @property
     def keywords(self) -> tuple[bool, ...]:
@@ -82,7 +83,7 @@ def load_spotter(project: Project, built: Build) -> Spotter:
     config = _front_end_config(project, network)
     front_end = FrontEnd(config)
     settings = settings_of(project.stream, network.classes, hop=front_end.hop, rate=RATE)
-    return Spotter(network, front_end, config.hop_ms, settings)
+    return Spotter(network, front_end, config.hop_ms, settings, built.record["stream"]["temperature"])
 
 
 def run(
@@ -172,7 +173,7 @@ def _head(project: Project, built: Build, found: Spotter) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "build_id": built.record["id"],
-        "settings": as_plain(project.stream),
+        "settings": as_plain(project.stream) | {"temperature": found.temperature},
         "keywords": [name for name, keyword in zip(found.network.classes, found.keywords, strict=True) if keyword],
         "tolerance_s": score.TOLERANCE_S,
     }

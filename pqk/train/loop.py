@@ -97,7 +97,7 @@ def fit(
         loss_sum, correct, seen = 0.0, 0, 0
         for step, (inputs, labels) in enumerate(ahead(augmenter.batches(data, rng, share))):
             iteration = epoch * steps + step
-            set_learning_rate(optimizer, learning_rate(config, iteration / steps))
+            set_learning_rate(optimizer, method.rate * learning_rate(config, iteration / steps))
             method.begin_step(iteration, steps)
             x, y = torch.from_numpy(inputs).to(place).float() * method.source.scale, torch.from_numpy(labels).to(place)
             with device.mixed_precision(place):

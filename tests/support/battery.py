@@ -185,7 +185,7 @@ def _append(rng: Generator, builder: Builder, kind: type[Convolution], *, channe
     padding = (same[0] // 2, same[1] // 2, same[0] - same[0] // 2, same[1] - same[1] // 2)
     if rng.random() < 0.3:
         padding = tuple(_whole(rng, 0, 3) for _ in range(4))
-    pool = (1, 1) if rng.random() < 0.5 else (_whole(rng, 1, 4), _whole(rng, 1, 4))
+    pool = (1, 1) if rng.random() < 0.5 else (_whole(rng, 1, 4), _whole(rng, 1, 6))
     strides = rng.random() < (0.5 if pool == (1, 1) else 0.2)
     shape = {
         "kernel": kernel,

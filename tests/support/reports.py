@@ -225,7 +225,7 @@ def stream_record(seed: int, build_id: str = "5f0c2a9be81d4437", device: bool = 
     return {
         "schema": 1,
         "build_id": build_id,
-        "settings": {"hop_ms": 100, "smoothing_ms": 300, "threshold": 0.8, "refractory_ms": 1000},
+        "settings": {"hop_ms": 100, "smoothing_ms": 300, "temperature": 2.0, "threshold": 0.8, "refractory_ms": 1000},
         "keywords": list(WORDS),
         "tolerance_s": 0.75,
         "seed": 0,

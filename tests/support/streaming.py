@@ -106,7 +106,7 @@ def built_project(root: Path, made: Network) -> Project:
     recordings.write(root / "recordings", [*WORDS, "up"], speakers=40)
     directory = root / "build" / "mps2-an386"
     store.save(made, directory / "network")
-    (directory / "build.json").write_text(json.dumps({"id": "cafe", "stream": {"reuse": False}}))
+    (directory / "build.json").write_text(json.dumps({"id": "cafe", "stream": {"reuse": False, "temperature": 1.0}}))
     return project.load(root)
 
 

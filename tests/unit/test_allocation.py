@@ -98,7 +98,8 @@ def test_nothing_else_of_that_cost_keeps_more() -> None:
     rng = fresh("optimum")
     for _ in range(20):
         weights = {name: rng.normal(size=size).astype(np.float32) for name, size in (("a", 4), ("b", 5), ("c", 2))}
-        curves = {name: Curve.line(values.size, float(rng.integers(1, 20))) for name, values in weights.items()}
+        costs = rng.choice(np.arange(1.0, 20), len(weights), replace=False)  # at equal ones w^2 counts, not shares
+        curves = {name: Curve.line(weights[name].size, float(cost)) for name, cost in zip(weights, costs, strict=True)}
         prices = Prices("budget_bytes", 3, curves)
         masks = allocate(weights, prices, float(rng.uniform(prices.least, prices.dense)))
         spent = prices.total(counts(masks))

@@ -96,7 +96,7 @@ def test_a_wrong_setting_is_found_before_any_work(tmp_path: Path) -> None:
     root = project(tmp_path)
     data = recordings.write(tmp_path / "data", ["yes", "no", "go"])
     for old, new, message in (
-        ('arch = "res8-24"', 'arch = "res9-24"', "res8-24"),
+        ('arch = "res8-coarse"', 'arch = "res9-coarse"', "res8-coarse"),
         ('method = "quantized-distillation"', 'method = "pqc"', "pqk"),
     ):
         text = (root / "pqk.toml").read_text()

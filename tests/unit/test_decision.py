@@ -65,8 +65,18 @@ def test_scales_at_the_ends() -> None:
     assert decision.scale_of(1e9) == Scale(2**15 - 1, 0)
     assert decision.scale_of(2**-40 / factor * 2**20) == Scale(2**11, 31)
     for wrong in (0.0, -1.0, math.inf, math.nan):
-        with pytest.raises(ValueError, match="not a positive number"):
+        with pytest.raises(ValueError, match=r"the scale .* not a positive number"):
             decision.scale_of(wrong)
+        with pytest.raises(ValueError, match=r"the temperature .* not a positive number"):
+            decision.scale_of(1.0, wrong)
+
+
+def test_a_higher_temperature_tells_sure_ones_apart() -> None:
+    sure, surer = [13, 0, 0], [15, 0, 0]
+    assert decision.posteriors([sure, surer], decision.scale_of(1.0))[:, 0].tolist() == [ONE, ONE]
+    found = decision.posteriors([sure, surer], decision.scale_of(1.0, 2.0))
+    assert found[0, 0] < found[1, 0] < ONE
+    assert found[0].tolist() == decision.posteriors(sure, decision.scale_of(0.5)).tolist()
 
 
 def test_smoothing_begins_with_zeros() -> None:

@@ -20,13 +20,14 @@ from pqk.train.networks.cost import macs
     [
         ("res8-narrow", 19_905),
         ("res8", 110_307),
+        ("res8-coarse", 9 * 24 + 6 * 9 * 24**2 + 24 * 12 + 12),
         ("res8-tiny", 72 + 6 * 576 + 8 * 12 + 12),
         ("res15-narrow", 42_648),
         ("res15", 237_882),
     ],
 )
 def test_parameter_counts(arch: str, parameters: int) -> None:
-    """As published, but for res8-tiny, which is ours: weights, and the classifier's biases."""
+    """As published, but for res8-coarse and res8-tiny, which are ours: weights, and the classifier's biases."""
     assert make(arch, 12).parameter_count() == parameters
 
 

@@ -109,6 +109,7 @@ def test_unusable_words(words: list[str], message: str) -> None:
         (HEAD + "[front_end]\nhop_ms = 15\n", "hop_ms = 100: must be a multiple of front_end.hop_ms = 15, such as 105"),
         (HEAD + "[stream]\nhop_ms = 0\n", "must lie in 1..1000"),
         (HEAD + "[stream]\nhop_ms = 10\nsmoothing_ms = 330\n", "must lie in 0..320, 32 inferences"),
+        (HEAD + "[stream]\ntemperature = 0\n", "must lie in 0.1..100"),
         (HEAD + "[stream]\nthreshold = 1.2\n", "must lie in 0..1"),
         (HEAD + "[stream]\nrefractory_ms = -1\n", "must lie in 0..60000"),
         (HEAD + "[project.x]\n", "unknown key 'x'"),

@@ -16,7 +16,7 @@ from support.seeds import fresh
 
 
 @pytest.mark.parametrize("hop", [1, 2, 5, 10, 25])
-@pytest.mark.parametrize(("frames", "pool"), [(101, 4), (51, 2)])
+@pytest.mark.parametrize(("frames", "pool"), [(101, 4), (101, 5), (51, 2)])
 def test_every_window_of_a_stream(hop: int, frames: int, pool: int) -> None:
     rng = fresh("stream")
     network = streams.residual(rng, frames, channels=5, pool=pool)
@@ -48,6 +48,12 @@ def test_no_row_is_computed_twice() -> None:
     assert {made.network.tensors[f"conv{i}_out"].shape[1] for i in (1, 2, 4, 5, 7, 8)} == {5}
     appended = [op for op in made.network.ops if isinstance(op, Append) and op.history]
     assert sorted(op.history for op in appended) == [2] * 6 + [7]
+
+
+def test_windows_share_all_rows_where_the_pool_divides_the_hop() -> None:
+    made = chunked(streams.residual(fresh("rows"), pool=5), 10)
+    assert (made.phases, made.frames) == (1, 12)
+    assert {made.network.tensors[f"conv{i}_out"].shape[1] for i in (1, 2, 4, 5, 7, 8)} == {2}
 
 
 def warm(network: Network, made: Chunked, stream: np.ndarray, last: int, count: int) -> np.ndarray:

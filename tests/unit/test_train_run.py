@@ -24,7 +24,7 @@ from pqk.project import (
     Project,
     TrainingConfig,
 )
-from pqk.train import checkpoint
+from pqk.train import checkpoint, loop
 from pqk.train.loop import Progress
 from pqk.train.methods import METHODS
 from pqk.train.networks import make
@@ -266,6 +266,19 @@ def test_phase_1_is_trained_once_for_all_that_share_it(
         )
         assert min(epochs) == (0 if name == first else TRAINING.phase1_epochs)
         assert read_all(shared) == read_all(alone)
+
+
+def test_a_method_learns_at_its_own_rate(
+    project: Project, features: Features, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rates: list[float] = []
+    monkeypatch.setattr(loop, "set_learning_rate", lambda _, rate: rates.append(rate))
+    train_float(project, features, tmp_path / "float", report=silent)
+    reference, rates[:] = list(rates), []
+    train_compressed(project, features, tmp_path / "float", tmp_path / "pqk", report=silent)
+    assert METHODS["pqk"].rate == 2.0
+    assert rates == [2.0 * rate for rate in reference]
+    assert max(rates) == 2.0 * TRAINING.learning_rate
 
 
 @pytest.mark.parametrize("name", sorted(set(METHODS) - {"float", "pqk"}))

@@ -45,12 +45,12 @@ from pqk_codegen.ops import Conv2d, Convolution
 
 SUMS = ("r4", "r5", "r6", "r7", "r8", "r9")
 POOLED = ("r10", "r11", "r12")
-WIDEST_POOL = 3  # more windows than that side by side do not fit the registers
+WIDEST_POOL = len(SUMS)  # a wider window's positions do not fit the registers
 LARGEST_TERM = 2**31 - 1
 
 
 class Conv2dPoolStraight(Kernel):
-    """Stride 1, windows up to three columns wide."""
+    """Stride 1, windows two to six columns wide."""
 
     name = "conv2d_pool_straight"
     cores: ClassVar[tuple[str, ...]] = BURST_CORES
@@ -105,6 +105,12 @@ def pooling(op: Convolution, source: Lanes, output: Lanes, windows: int) -> Loop
         input_line=op.pool[0] * source.row,
         input_column=op.pool[1],
     )
+
+
+def parts(width: int, most: int) -> list[int]:
+    """A window's columns in as few parts of at most `most` as possible, none more than one wider than another."""
+    count = -(-width // most)
+    return [width // count + (part < width % count) for part in range(count)]
 
 
 def _windows(op: Convolution) -> int:
@@ -194,10 +200,12 @@ class _Channel:
 
     def _more(self, offset: int) -> Iterator[Instruction]:
         """Another tap of all sums: two words a load where a register is left for it."""
-        words = ("r12", "lr") if len(self.pooled) < len(POOLED) else ("lr",)
-        for first in range(0, len(self.sums), len(words)):
+        free = ("r12", "lr") if len(self.pooled) < len(POOLED) else ("lr",)
+        for first in range(0, len(self.sums), len(free)):
+            names = self.sums[first : first + len(free)]
+            words = free[: len(names)]
             yield Load(words, offset + 4 * first)
-            for name, word in zip(self.sums[first : first + len(words)], words, strict=True):
+            for name, word in zip(names, words, strict=True):
                 yield MultiplyAdd(name, word, "r3", name)
 
     def _halves(self, channel: Channel, taps: Sequence[tuple[int, int]]) -> Iterator[Instruction]:
@@ -218,17 +226,19 @@ class _Channel:
             yield Store(("r10",), 4 * index)
 
     def _half_line(self, taps: Sequence[tuple[int, int]], *, fresh: bool, first: bool = False) -> Iterator[Instruction]:
-        """A row of one window; see `_line`."""
-        for number, (weight, offset) in enumerate(taps):
-            if fresh:
-                yield Constant("lr", weight)
-            yield from self._half_tap(offset, first=number == 0)
-        halves = SUMS[: 2 * self.pool[1]]
-        yield from (RectifyWord(name) for name in halves)
-        yield from _pool(POOLED[:2], (*halves[::2], *halves[1::2]), self.pool[1], first=first)
+        """A row of one window, as many columns at a time as there are registers for their halves; see `_line`."""
+        start = 0
+        for width in parts(self.pool[1], len(SUMS) // 2):
+            for number, (weight, offset) in enumerate(taps):
+                if (fresh and not start) or len(taps) > 1:
+                    yield Constant("lr", weight)
+                yield from self._half_tap(offset + 4 * start, width, first=number == 0)
+            halves = SUMS[: 2 * width]
+            yield from (RectifyWord(name) for name in halves)
+            yield from _pool(POOLED[:2], (*halves[::2], *halves[1::2]), width, first=first and not start)
+            start += width
 
-    def _half_tap(self, offset: int, *, first: bool) -> Iterator[Instruction]:
-        width = self.pool[1]
+    def _half_tap(self, offset: int, width: int, *, first: bool) -> Iterator[Instruction]:
         for start in range(0, width, 2):
             words = ("r2", "r3")[: min(2, width - start)]
             yield Load(words, offset + 4 * start)

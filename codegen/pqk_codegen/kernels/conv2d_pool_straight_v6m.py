@@ -1,8 +1,8 @@
 """Convolution + ReLU + average pool on lanes as straight-line code of ARMv6-M's instructions.
 
 The loops are in codegen/kernels/conv2d_straight.c. A tile is one word of every output channel, two windows of
-positions. The words under a line of the windows are weighted, summed and rectified in r0 - r2; nothing but the windows'
-sums is kept.
+positions. The words under a line of the windows are weighted, summed and rectified in r0 - r2, those of wide windows in
+two parts; nothing but the windows' sums is kept.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from pqk_codegen.kernels.base import V6M_CORES, Form, Invocation, Node, Site
-from pqk_codegen.kernels.conv2d_pool_straight import Conv2dPoolStraight, pooling
+from pqk_codegen.kernels.conv2d_pool_straight import Conv2dPoolStraight, parts, pooling
 from pqk_codegen.kernels.geometry import conv2d_of
 from pqk_codegen.kernels.lanes import (
     Channel,
@@ -49,13 +49,14 @@ from pqk_codegen.ops import Conv2d, Convolution
 WORDS = ("r0", "r1", "r2")
 FURTHER_WORDS = ("r4", "r5", "r6")
 LARGEST_TOTAL = 2**20 - 1
-MOST_TAPS = 40  # so that the constants at a channel's end are in reach
+WIDEST_POOL = 2 * len(WORDS)
+MOST_TAPS = 40  # of all parts of a line, so that the constants at a channel's end are in reach
 PER_TILE = 20  # instructions of the C loops round a tile
 LOOPS = 430  # bytes of them
 
 
 class Conv2dPoolStraightV6m(Conv2dPoolStraight):
-    """Stride 1, windows up to three columns wide."""
+    """Stride 1, windows up to six columns wide."""
 
     name = "conv2d_pool_straight_v6m"
 
@@ -63,7 +64,7 @@ class Conv2dPoolStraightV6m(Conv2dPoolStraight):
         op = node.op
         if not isinstance(op, Conv2d) or node.core not in V6M_CORES or activation_bits(node.output) is None:
             return False
-        if op.stride != (1, 1) or op.pool == (1, 1) or op.pool[1] > len(WORDS):
+        if op.stride != (1, 1) or op.pool == (1, 1) or op.pool[1] > WIDEST_POOL:
             return False
         return all(_fits(channel, op.pool) for channel in channels(op, node.inputs[0], node.output.maximum))
 
@@ -79,10 +80,10 @@ class Conv2dPoolStraightV6m(Conv2dPoolStraight):
 
 
 def _fits(channel: Channel, pool: tuple[int, int]) -> bool:
-    high = max(channel.high, 0)
-    if high * pool[1] >= 2**LANE or high * pool[0] * pool[1] > LARGEST_TOTAL:
+    high, widths = max(channel.high, 0), parts(pool[1], len(WORDS))
+    if high * max(widths) >= 2**LANE or high * pool[0] * pool[1] > LARGEST_TOTAL:
         return False
-    return channel.fits_signed_lane and int(np.count_nonzero(channel.weights)) <= MOST_TAPS
+    return channel.fits_signed_lane and int(np.count_nonzero(channel.weights)) * len(widths) <= MOST_TAPS
 
 
 def _tile(site: Site, op: Convolution, source: Lanes, output: Lanes) -> Iterator[Instruction]:
@@ -114,11 +115,15 @@ def _sums(channel: Channel, taps: Sequence[tuple[int, int]], pool: tuple[int, in
     yield from (Set("r0", start), Move("r11", "r0"))
     yield from (Point(), Advance(ordered[0][1]))
     yield from (Set("r0", pool[0] * row), Add("r0", "r3"), Move("lr", "r0"))
-    line = list(_line(ordered, pool[1], row, start=start != 0, rectified=rectified))
     if len(ordered) == 1:
         yield Set("r7", ordered[0][0])
         yield from _masks(rectified=rectified)
-    line += [Add("r9", "r0")] if in_lanes else _split()
+    widths = parts(pool[1], len(WORDS))
+    steps = [4 * width for width in widths[:-1]]
+    line: list[Instruction] = []
+    for width, step in zip(widths, [*steps, row - sum(steps)], strict=True):
+        line += _line(ordered, width, step, start=start != 0, rectified=rectified)
+        line += [Add("r9", "r0")] if in_lanes else _split()
     yield Repeat(tuple(line), pool[0])
     if in_lanes:
         yield from (Move("r1", "r9"), LowerLane("r0", "r1"), ShiftRight("r1", "r1", LANE))
@@ -127,9 +132,9 @@ def _sums(channel: Channel, taps: Sequence[tuple[int, int]], pool: tuple[int, in
 
 
 def _line(
-    taps: Sequence[tuple[int, int]], width: int, row: int, *, start: bool, rectified: bool
+    taps: Sequence[tuple[int, int]], width: int, step: int, *, start: bool, rectified: bool
 ) -> Iterator[Instruction]:
-    """r0 = the sum of one line of both windows; r3 goes on to the next."""
+    """r0 = the sum of so many columns of one line of both windows; r3 goes on by `step` bytes to what is next."""
     words, further = WORDS[:width], FURTHER_WORDS[:width]
     place = taps[0][1]
     for index, (weight, offset) in enumerate(taps):
@@ -150,7 +155,7 @@ def _line(
     if rectified:
         yield from (Rectify(name) for name in words)
     yield from (Add("r0", name) for name in words[1:])
-    yield Advance(taps[0][1] + row - place)
+    yield Advance(taps[0][1] + step - place)
 
 
 def _masks(*, rectified: bool) -> Iterator[Instruction]:

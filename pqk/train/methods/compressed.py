@@ -12,6 +12,12 @@ from pqk.train.networks.layers import Classifier, Convolution, Network
 from pqk.train.pruning import Pruner
 from pqk.train.quantize import QuantizedWeight, straight_through
 
+WITHOUT_TEACHER = 2.0
+"""Of the learning rate. A network with few weights learns too little from labels alone, whose loss is smaller than a
+teacher's. res8-narrow, 90 % zeros, 4 bits, 32 epochs, two seeds, validation: 91.8 and 91.4 % with 1, 92.8 and 92.3 %
+with 2. With a teacher from the start it did not help: 93.2 and 92.7 %.
+"""
+
 
 class Compressed(Quantized):
     """Quantization-aware training of a network that is pruned on the way; the loss is cross-entropy.

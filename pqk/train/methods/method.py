@@ -32,6 +32,8 @@ class Method(nn.Module, ABC):
     own_bits: ClassVar[str] = ""
     """Why `compression.lane_budget` must be 0, for a method that sets the bits of weights itself."""
 
+    rate: ClassVar[float] = 1.0
+    """Of `training.learning_rate`: what the method multiplies it by."""
     shares_phase1: ClassVar[bool] = False
     """Whether the first `phase1_epochs` are those of every such method that has the same settings."""
 

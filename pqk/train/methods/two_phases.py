@@ -4,12 +4,13 @@ from abc import abstractmethod
 
 from torch import Tensor
 
-from pqk.train.methods.compressed import Compressed
+from pqk.train.methods.compressed import WITHOUT_TEACHER, Compressed
 
 
 class TwoPhases(Compressed):
     """Phase 1 prunes and quantises. In phase 2 the mask is frozen, and the network has a teacher."""
 
+    rate = WITHOUT_TEACHER
     shares_phase1 = True
 
     @property

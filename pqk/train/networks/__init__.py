@@ -10,7 +10,7 @@ from pqk.train.networks.bc_resnet import bc_resnet
 from pqk.train.networks.ds_cnn import ds_cnn
 from pqk.train.networks.layers import Network
 from pqk.train.networks.res8 import res8
-from pqk.train.networks.res8_tiny import res8_tiny
+from pqk.train.networks.res8_coarse import res8_coarse
 from pqk.train.networks.res15 import res15
 from pqk.train.registry import find
 
@@ -37,7 +37,8 @@ NETWORKS: dict[str, Architecture] = {
     "res8": Architecture(res8, 45),
     "res8-24": Architecture(res8, 24, wider="res8"),
     "res8-narrow": Architecture(res8, 19, wider="res8"),
-    "res8-tiny": Architecture(res8_tiny, 8),
+    "res8-coarse": Architecture(res8_coarse, 24),
+    "res8-tiny": Architecture(res8_coarse, 8, wider="res8-coarse"),
     "res15": Architecture(res15, 45),
     "res15-narrow": Architecture(res15, 19, wider="res15"),
     "ds-cnn": Architecture(ds_cnn, 64),

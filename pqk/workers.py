@@ -1,7 +1,7 @@
 """Jobs side by side, one process each: a process that is killed ends its own job and no other.
 
-There is no pool: a training takes minutes, the start of a process a second or two, and memory is given back after
-each job.
+There is no pool: the start of a process takes a second or two, what it does a good deal longer, and memory is given
+back after each job.
 """
 
 import multiprocessing

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from pqk.compare.workers import Job, News, Tell, run
 from pqk.errors import DataError, PqkError
+from pqk.workers import Job, News, Tell, run
 
 
 def double(value: int, tell: Tell) -> int:
@@ -84,8 +84,8 @@ def test_a_killed_process_ends_its_own_job_only() -> None:
 
 def test_no_process_hears_ctrl_c_not_even_the_first_of_a_program() -> None:
     program = (
-        "from pqk.compare.workers import Job, run\n"
-        "from unit.test_compare_workers import hears_ctrl_c\n"
+        "from pqk.workers import Job, run\n"
+        "from unit.test_workers import hears_ctrl_c\n"
         "print([news.value for news in run([Job('first', hears_ctrl_c), Job('second', hears_ctrl_c)], 1)])\n"
     )
     tests = Path(__file__).parents[1]
