@@ -45,6 +45,7 @@ PHASE2_SETTINGS = (
 )
 """Of `[compression]`: phase 1 of the methods that share it does not depend on them."""
 RECORD = "build.json"
+SCHEMA = 2
 FIRMWARE = "firmware"
 
 
@@ -122,13 +123,16 @@ def load_build(project: Project, board_name: str) -> Build:
     """The last build for a board.
 
     Raises:
-        ProjectError: there is none.
+        ProjectError: there is none, or another version of pqk-mcu made it.
     """
     directory = board_directory(project, board_name)
-    path = directory / RECORD
+    path, again = directory / RECORD, f"pqk-mcu build --board {board_name}"
     if not path.is_file():
-        raise ProjectError(f"{project.name} has not been built for {board_name}", f"pqk-mcu build --board {board_name}")
-    return Build(directory, json.loads(path.read_text()), fresh=False)
+        raise ProjectError(f"{project.name} has not been built for {board_name}", again)
+    record = dict(json.loads(path.read_text()))
+    if record["schema"] != SCHEMA:
+        raise ProjectError(f"{path} is of schema {record['schema']}, this version knows {SCHEMA}", again)
+    return Build(directory, record, fresh=False)
 
 
 def network_directory(built: Build) -> Path:
@@ -349,7 +353,7 @@ def _up_to_date(directory: Path, key: str) -> dict[str, Any] | None:
 def _record(project: Project, network: Network, compiled: Compiled, measured: tune.Costs) -> dict[str, Any]:
     plan, sizes = compiled.plan, compiled.sizes
     return {
-        "schema": 1,
+        "schema": SCHEMA,
         "id": compiled.build_id,
         "compiler": firmware.compiler_version(),
         "tool": f"pqk-mcu {__version__}",

@@ -4,6 +4,7 @@ import random
 from pathlib import Path
 from typing import Any
 
+from pqk import pipeline
 from pqk.project import Project
 from pqk.report import BoardFacts
 
@@ -186,7 +187,7 @@ def _build(chance: random.Random) -> dict[str, Any]:
     code = 9000 + chance.randrange(500)
     total = {key: sum(layer[key] for layer in layers) for key in ("weights", "nonzeros", "macs", "nonzero_macs")}
     return {
-        "schema": 1,
+        "schema": pipeline.SCHEMA,
         "id": "5f0c2a9be81d4437",
         "compiler": "arm-none-eabi-gcc 12.2.1",
         "tool": "pqk-mcu 0.1.0",

@@ -12,7 +12,7 @@ from pqk_codegen import decision, interpreter, spotter, store
 from pqk_codegen.decision import Settings
 from pqk_codegen.ir import Network
 
-from pqk import project
+from pqk import pipeline, project
 from pqk.device import StreamReply
 from pqk.frontend import RATE, FrontEnd
 from pqk.project import FrontEndConfig, Project
@@ -106,7 +106,8 @@ def built_project(root: Path, made: Network) -> Project:
     recordings.write(root / "recordings", [*WORDS, "up"], speakers=40)
     directory = root / "build" / "mps2-an386"
     store.save(made, directory / "network")
-    (directory / "build.json").write_text(json.dumps({"id": "cafe", "stream": {"reuse": False, "temperature": 1.0}}))
+    record = {"schema": pipeline.SCHEMA, "id": "cafe", "stream": {"reuse": False, "temperature": 1.0}}
+    (directory / "build.json").write_text(json.dumps(record))
     return project.load(root)
 
 

@@ -92,6 +92,17 @@ def test_errors_with_a_project(tmp_path: Path) -> None:
         assert hint in outcome.err
 
 
+def test_a_build_of_another_version_is_not_read(tmp_path: Path) -> None:
+    root = project(tmp_path)
+    built = root / "build" / "mps2-an386" / "build.json"
+    built.parent.mkdir(parents=True)
+    built.write_text('{"schema": 1}')
+    outcome = pqk_mcu("eval", "--stream", cwd=root)
+    assert (outcome.code, "Traceback" in outcome.err) == (2, False), outcome.err
+    assert "schema 1, this version knows" in outcome.err
+    assert "pqk-mcu build --board mps2-an386" in outcome.err
+
+
 def test_a_wrong_setting_is_found_before_any_work(tmp_path: Path) -> None:
     root = project(tmp_path)
     data = recordings.write(tmp_path / "data", ["yes", "no", "go"])
