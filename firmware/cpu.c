@@ -3,6 +3,7 @@
 /* NVIC interrupt set-enable registers, one bit an interrupt (ARMv7-M ARM, B3.4.4). ARMv6-M has only
  * the first, and no more than its 32 interrupts. */
 #define NVIC_ISER ((volatile uint32_t *)0xE000E100u)
+#define NVIC_ICER ((volatile uint32_t *)0xE000E180u) /* and clear-enable */
 
 /* Configuration and Control Register (ARMv7-M ARM, B3.2.8); on ARMv6-M read-only, the bit set. */
 #define SCB_CCR (*(volatile uint32_t *)0xE000ED14u)
@@ -30,4 +31,9 @@ void pqk_cpu_wait(void) {
 
 void pqk_cpu_enable_interrupt(uint32_t irq) {
     NVIC_ISER[irq / 32u] = 1u << (irq % 32u);
+}
+
+void pqk_cpu_disable_interrupt(uint32_t irq) {
+    NVIC_ICER[irq / 32u] = 1u << (irq % 32u);
+    __asm volatile("dsb\n\tisb" ::: "memory"); /* one may be on its way */
 }

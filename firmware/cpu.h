@@ -15,7 +15,8 @@ void pqk_cpu_restore_interrupts(uint32_t mask);
 /* Sleeps until an interrupt is pending, masked or not. */
 void pqk_cpu_wait(void);
 
-/* Lets the interrupt controller deliver interrupt `irq`. */
+/* Lets the interrupt controller deliver interrupt `irq`, or has it wait. */
 void pqk_cpu_enable_interrupt(uint32_t irq);
+void pqk_cpu_disable_interrupt(uint32_t irq);
 
 #endif

@@ -41,6 +41,9 @@ __attribute__((naked)) void pqk_fault_entry(void) {
                    ".ltorg" ::"i"(sizeof pqk_fault_stack));
 }
 
+/* Where no driver uses the processor's timer, its interrupt is one that should not happen. */
+void pqk_timer_interrupt(void) __attribute__((weak, alias("pqk_fault_entry")));
+
 static uint32_t exception_number(void) {
     uint32_t ipsr;
     __asm volatile("mrs %0, ipsr" : "=r"(ipsr));

@@ -1,5 +1,6 @@
 #include "infer.h"
 
+#include "board.h"
 #include "cpu.h"
 #include "network.h"
 #include "port.h"
@@ -29,7 +30,7 @@ void pqk_take_clip(void) {
 #endif
 
 uint32_t pqk_infer(uint32_t *ticks) {
-    uint32_t mask = pqk_cpu_mask_interrupts();
+    pqk_cpu_disable_interrupt(PQK_UART_IRQ);
     uint32_t first = pqk_timer_ticks();
     for (uint32_t layer = 0; layer < PQK_LAYERS; layer++) {
         uint32_t start = pqk_timer_ticks();
@@ -37,6 +38,6 @@ uint32_t pqk_infer(uint32_t *ticks) {
         ticks[layer] = pqk_timer_ticks() - start;
     }
     uint32_t total = pqk_timer_ticks() - first;
-    pqk_cpu_restore_interrupts(mask);
+    pqk_cpu_enable_interrupt(PQK_UART_IRQ);
     return input_ticks + total;
 }

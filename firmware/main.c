@@ -2,12 +2,14 @@
 #include "network.h"
 #include "port.h"
 #include "protocol.h"
+#include "setup.h"
 
 #if PQK_AUDIO
 #include "audio.h"
 #endif
 
 int main(void) {
+    pqk_setup();
     pqk_timer_init();
     pqk_uart_init();
 #if PQK_AUDIO

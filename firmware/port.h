@@ -26,4 +26,7 @@ void pqk_uart_interrupt(void);
 void pqk_timer_init(void);
 uint32_t pqk_timer_ticks(void);
 
+/* The handler of the processor's own timer. A driver that uses another leaves it out. */
+void pqk_timer_interrupt(void);
+
 #endif

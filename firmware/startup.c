@@ -25,16 +25,16 @@ __attribute__((section(".vectors"), used)) const vector_table pqk_vectors = {
     pqk_stack_top,
     {
         [0] = pqk_reset,
-        [1] = pqk_fault_entry,  /* non-maskable interrupt */
-        [2] = pqk_fault_entry,  /* hard fault */
-        [3] = pqk_fault_entry,  /* memory management */
-        [4] = pqk_fault_entry,  /* bus */
-        [5] = pqk_fault_entry,  /* usage */
-        [6] = pqk_fault_entry,  /* secure fault (ARMv8-M) */
-        [10] = pqk_fault_entry, /* supervisor call */
-        [11] = pqk_fault_entry, /* debug monitor */
-        [13] = pqk_fault_entry, /* pended service */
-        [14] = pqk_fault_entry, /* system tick */
+        [1] = pqk_fault_entry,      /* non-maskable interrupt */
+        [2] = pqk_fault_entry,      /* hard fault */
+        [3] = pqk_fault_entry,      /* memory management */
+        [4] = pqk_fault_entry,      /* bus */
+        [5] = pqk_fault_entry,      /* usage */
+        [6] = pqk_fault_entry,      /* secure fault (ARMv8-M) */
+        [10] = pqk_fault_entry,     /* supervisor call */
+        [11] = pqk_fault_entry,     /* debug monitor */
+        [13] = pqk_fault_entry,     /* pended service */
+        [14] = pqk_timer_interrupt, /* system tick */
         [EXCEPTIONS - 1u + PQK_UART_IRQ] = pqk_uart_interrupt,
     },
 };

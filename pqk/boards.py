@@ -108,6 +108,28 @@ class Runner:
     args: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Step:
+    """One register of the set-up at start: bits in `clear` are cleared, then those in `set` set, in a single write.
+
+    Then the firmware waits until all bits in `wait` are set, for instance until an oscillator is steady.
+    """
+
+    address: int
+    set: int = 0
+    clear: int = 0
+    wait: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.address < 2**32 or self.address % 4:
+            raise BoardError(f"setup.address = {self.address:#x} must be a multiple of 4 in a 32-bit address space")
+        for name, value in (("set", self.set), ("clear", self.clear), ("wait", self.wait)):
+            if not 0 <= value < 2**32:
+                raise BoardError(f"setup.{name} = {value:#x} has more than 32 bits")
+        if not (self.set or self.clear or self.wait):
+            raise BoardError(f"setup of {self.address:#x} changes nothing: give it set, clear or wait")
+
+
 MODELLED = ("cortex-m3", "cortex-m4", "cortex-m33")  # cores that the model of the Cortex-M4's cycles is close to
 
 
@@ -128,6 +150,8 @@ class Board:
     uart: Uart
     timer: Timer
     runner: Runner
+    setup: tuple[Step, ...] = ()
+    """What clocks and pins need, in this order, before the UART and the timer are used."""
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -172,12 +196,19 @@ _TABLES = {"memory": Memory, "uart": Uart, "timer": Timer, "runner": Runner}
 
 
 def _board(file: dict[str, Any]) -> Board:
-    _known("table", "[{}]", file, ["board", *_TABLES])
+    _known("table", "[{}]", file, ["board", *_TABLES, "setup"])
     for key in ("board", *_TABLES):
         if not isinstance(file.get(key), dict):
             raise BoardError(f"there is no table [{key}]")
     parts: dict[str, object] = {key: _section(kind, key, file[key]) for key, kind in _TABLES.items()}
+    parts["setup"] = _steps(file.get("setup", []))
     return _section(Board, "board", file["board"], parts)
+
+
+def _steps(tables: object) -> tuple[Step, ...]:
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise BoardError("setup is a list of tables: write [[setup]] over each")
+    return tuple(_section(Step, "setup", table) for table in tables)
 
 
 def _section(

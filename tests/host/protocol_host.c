@@ -61,12 +61,12 @@ uint32_t pqk_timer_ticks(void) {
     return clock_ticks;
 }
 
-uint32_t pqk_cpu_mask_interrupts(void) {
-    return 0;
+void pqk_cpu_disable_interrupt(uint32_t irq) {
+    (void)irq;
 }
 
-void pqk_cpu_restore_interrupts(uint32_t mask) {
-    (void)mask;
+void pqk_cpu_enable_interrupt(uint32_t irq) {
+    (void)irq;
 }
 
 void pqk_uart_write(const uint8_t *bytes, uint32_t count) {

@@ -11,13 +11,14 @@ from pqk import runners
 from pqk.boards import Board
 from pqk.firmware import BuildResult, compile_firmware
 from pqk.links import SerialLink
-from pqk.protocol import Frame, FrameReader
+from pqk.protocol import Frame, FrameReader, Type, encode
 
 NETWORK = Path(__file__).parents[1] / "device" / "network"
 BUILD_ID = "00112233aabbccdd"  # as in its network.h
 INPUT_BYTES = 4040
 FAULTS = {"no memory": 0xF0, "undefined instruction": 0xF1, "stack overflow": 0xF2, "unaligned access": 0xF4}
 RESET = 0xF3
+LONG = 0xF5  # a hundred million instructions
 
 BOARD = pqk.boards.load("mps2-an386")
 EMULATED = [name for name in pqk.boards.names() if pqk.boards.load(name).emulated]
@@ -43,10 +44,11 @@ def with_first(*values: int) -> np.ndarray:
 
 
 def exchange(board: Board, state: Path, stream: bytes, replies: int) -> list[Frame]:
-    """Send a stream to a flashed board as it is and collect so many replies."""
+    """Send a stream to a flashed board as it is, once that listens, and collect so many replies."""
     reader, frames = FrameReader(), []
     with runners.RUNNERS["qemu"].start(board, state) as url:
         link = SerialLink(url, board.uart.baud)
+        _wait_until_it_listens(link)
         link.write(stream)
         limit = time.monotonic() + 60
         while len(frames) < replies and time.monotonic() < limit:
@@ -55,6 +57,16 @@ def exchange(board: Board, state: Path, stream: bytes, replies: int) -> list[Fra
     assert len(frames) == replies
     assert reader.dropped == 0
     return frames
+
+
+def _wait_until_it_listens(link: SerialLink) -> None:
+    """What comes before a UART is switched on is lost, or not, as the UART is made."""
+    limit = time.monotonic() + 60
+    while not link.read(0.2):
+        assert time.monotonic() < limit
+        link.write(b"\0" + encode(Frame(Type.STATS, 0, b"")))  # which is refused: HELLO comes first
+    while link.read(0.2):
+        pass
 
 
 def logits(clip: np.ndarray) -> tuple[int, int]:

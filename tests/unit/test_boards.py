@@ -50,6 +50,9 @@ def test_code_is_for_the_core_that_is_named(name: str) -> None:
         ("mps2-an386", "cortex-m4", "mps2-an386"),
         ("mps2-an500", "cortex-m7", "mps2-an500"),
         ("mps2-an505", "cortex-m33", "mps2-an505"),
+        ("netduinoplus2", "cortex-m4", "netduinoplus2"),
+        ("stm32vldiscovery", "cortex-m3", "stm32vldiscovery"),
+        ("lm3s6965evb", "cortex-m3", "lm3s6965evb"),
     ],
 )
 def test_core_and_machine(name: str, cpu: str, machine: str) -> None:
@@ -117,6 +120,12 @@ def test_a_name_is_not_a_path(name: str) -> None:
         ("[board]", "[bored]", "unknown table [bored]; did you mean board?"),
         ("[board]", "[board]\nuart = 3", "unknown key board.uart"),
         ("[memory]", "[memory", "is not valid TOML"),
+        ("[board]", "setup = 3\n[board]", "setup is a list of tables"),
+        ("[runner]", "[[setup]]\nset = 1\n[runner]", "setup.address is missing"),
+        ("[runner]", "[[setup]]\naddress = 2\nset = 1\n[runner]", "setup.address = 0x2"),
+        ("[runner]", "[[setup]]\naddress = 4\n[runner]", "setup of 0x4 changes nothing"),
+        ("[runner]", "[[setup]]\naddress = 4\nwait = 0x1_0000_0000\n[runner]", "setup.wait = 0x100000000"),
+        ("[runner]", "[[setup]]\naddress = 4\nsets = 1\n[runner]", "unknown key setup.sets; did you mean set?"),
     ],
 )
 def test_a_wrong_file_names_file_and_key(tmp_path: Path, old: str, new: str, told: str) -> None:
