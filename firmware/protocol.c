@@ -7,6 +7,7 @@
 #include "network.h"
 #include "payload.h"
 #include "port.h"
+#include "timer.h"
 #include "usage.h"
 
 #if PQK_AUDIO
@@ -114,7 +115,7 @@ static void hello(uint32_t sequence) {
     pqk_put(&reply, PQK_LAYERS, 2);
     pqk_put(&reply, PQK_LARGEST_PAYLOAD, 4);
     pqk_put(&reply, PQK_INPUT_BYTES, 4);
-    pqk_put(&reply, PQK_TIMER_HZ, 4);
+    pqk_put(&reply, pqk_timer_moves() ? PQK_TIMER_HZ : 0u, 4);
     pqk_put(&reply, usage.flash, 4);
     pqk_put(&reply, usage.ram, 4);
     pqk_put(&reply, usage.stack, 4);

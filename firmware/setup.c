@@ -15,7 +15,9 @@ static const step steps[] = {PQK_SETUP};
 void pqk_setup(void) {
     for (uint32_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
         volatile uint32_t *place = (volatile uint32_t *)steps[i].address;
-        *place = (*place & ~steps[i].clear) | steps[i].set;
+        if (steps[i].clear | steps[i].set) {
+            *place = (*place & ~steps[i].clear) | steps[i].set;
+        }
         while ((*place & steps[i].wait) != steps[i].wait) {
         }
     }

@@ -15,6 +15,7 @@ from pqk.errors import BoardError
 
 SUFFIX = ".toml"
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+_USB_ID = re.compile(r"[0-9a-f]{4}:[0-9a-f]{4}")
 _Section = TypeVar("_Section")
 _ITEMS: dict[Any, type] = {tuple[str, ...]: str, tuple[int, ...]: int}
 """What lists in a board's file may hold."""
@@ -101,11 +102,25 @@ class Timer:
 
 @dataclass(frozen=True)
 class Runner:
-    """How firmware gets onto the board and is started; `kind` names a module of pqk.runners."""
+    """A way to get firmware onto the board and to start it; `kind` names a module of pqk.runners."""
 
     kind: str
-    machine: str
-    args: tuple[str, ...]
+    target: str
+    """What the program at work calls the board or its chip."""
+    args: tuple[str, ...] = ()
+    """Given to that program, too."""
+
+
+@dataclass(frozen=True)
+class Usb:
+    """How the board's serial port is found among others."""
+
+    ids: tuple[str, ...]
+    """Of vendor and product, in hexadecimal, for instance "0483:374b"."""
+
+    def __post_init__(self) -> None:
+        if not self.ids or not all(_USB_ID.fullmatch(one) for one in self.ids):
+            raise BoardError(f'usb.ids = {list(self.ids)} must be of the form "0483:374b", four small digits each')
 
 
 @dataclass(frozen=True)
@@ -149,13 +164,24 @@ class Board:
     memory: Memory
     uart: Uart
     timer: Timer
-    runner: Runner
+    runners: tuple[Runner, ...]
+    """The first is the usual one."""
     setup: tuple[Step, ...] = ()
     """What clocks and pins need, in this order, before the UART and the timer are used."""
+    usb: Usb | None = None
+    """None where the port has to be named, or is no serial port at all."""
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
             raise BoardError(f"board.name = {self.name!r} may have only a-z, 0-9, - and _")
+        kinds = [runner.kind for runner in self.runners]
+        if not kinds or len(set(kinds)) < len(kinds):
+            raise BoardError(f"there must be a [[runner]], and not two of a kind: {kinds}")
+
+    @property
+    def runner(self) -> Runner:
+        """The usual one."""
+        return self.runners[0]
 
     @property
     def modelled(self) -> bool:
@@ -192,23 +218,25 @@ def _unknown(name: str) -> BoardError:
     return BoardError(f"unknown board {name!r}", f"did you mean {' or '.join(near)}? All: pqk-mcu boards")
 
 
-_TABLES = {"memory": Memory, "uart": Uart, "timer": Timer, "runner": Runner}
+_TABLES = {"memory": Memory, "uart": Uart, "timer": Timer}
 
 
 def _board(file: dict[str, Any]) -> Board:
-    _known("table", "[{}]", file, ["board", *_TABLES, "setup"])
+    _known("table", "[{}]", file, ["board", *_TABLES, "runner", "setup", "usb"])
     for key in ("board", *_TABLES):
         if not isinstance(file.get(key), dict):
             raise BoardError(f"there is no table [{key}]")
     parts: dict[str, object] = {key: _section(kind, key, file[key]) for key, kind in _TABLES.items()}
-    parts["setup"] = _steps(file.get("setup", []))
+    parts["runners"] = _sections(Runner, "runner", file.get("runner", []))
+    parts["setup"] = _sections(Step, "setup", file.get("setup", []))
+    parts["usb"] = _section(Usb, "usb", file["usb"]) if "usb" in file else None
     return _section(Board, "board", file["board"], parts)
 
 
-def _steps(tables: object) -> tuple[Step, ...]:
+def _sections(kind: type[_Section], where: str, tables: object) -> tuple[_Section, ...]:
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
-        raise BoardError("setup is a list of tables: write [[setup]] over each")
-    return tuple(_section(Step, "setup", table) for table in tables)
+        raise BoardError(f"{where} is a list of tables: write [[{where}]] over each")
+    return tuple(_section(kind, where, table) for table in tables)
 
 
 def _section(

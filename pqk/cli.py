@@ -1,6 +1,7 @@
 """The command `pqk-mcu`. Commands import what they need when they run, so that `--help` is instant."""
 
 import os
+import shlex
 import sys
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -114,14 +115,24 @@ def build(root: Path, board_name: str | None, data: Path | None, device: str) ->
 @cli.command()
 @board_option
 @port_option
+@click.option("--runner", "kind", help="How, instead of the first [[runner]] in the board's file.")
+@click.option("--probe", help="Serial number of the debug probe, where there are several.")
+@click.option("--dry-run", "rehearsed", is_flag=True, help="Only print the commands that would run.")
 @click.pass_obj
-def flash(root: Path, board_name: str | None, port: str | None) -> None:
+def flash(
+    root: Path, board_name: str | None, port: str | None, kind: str | None, probe: str | None, rehearsed: bool
+) -> None:
     """Put the firmware on the board and wait until it says hello."""
     project, board = _open(root, board_name)
     from pqk import pipeline, runners
 
     built = pipeline.load_build(project, board.name)
-    hello = runners.flash(board, built.elf, built.directory, expected_build=built.record["id"], port=port)
+    where = board, built.elf, built.directory
+    if rehearsed:
+        for argv in runners.rehearse(*where, kind=kind, probe=probe, port=port):
+            click.echo(shlex.join(argv))
+        return
+    hello = runners.flash(*where, expected_build=built.record["id"], kind=kind, probe=probe, port=port)
     click.echo(f"{board.title} runs build {hello.build_id}")
 
 
@@ -284,6 +295,14 @@ def boards() -> None:
     from pqk import tables
 
     click.echo(tables.boards())
+
+
+@cli.command()
+def ports() -> None:
+    """List the serial ports of this computer, and which boards they could be."""
+    from pqk import tables
+
+    click.echo(tables.ports())
 
 
 @cli.command()

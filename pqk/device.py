@@ -162,6 +162,11 @@ class Device:
                 f"{self._board} on {self._port} runs build {facts.build_id}, not {self._expected_build}",
                 "pqk-mcu flash",
             )
+        if not facts.timer_hz:
+            raise LinkError(
+                f"the timer of {self._board} on {self._port} stands still ({facts.timer}): nothing can be measured",
+                "choose another timer.driver in the board's file",
+            )
         self._sequence = facts.free_sequence
         return facts
 

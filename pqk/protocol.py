@@ -116,6 +116,7 @@ class Hello:
     largest_payload: int
     input_bytes: int
     timer_hz: int
+    """0 when the timer stands still."""
     flash: int
     ram: int
     stack: int

@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from pqk import boards as board_files
+from pqk import ports as serial_ports
 from pqk.boards import Board
 from pqk.compare import table as comparisons
 
@@ -25,6 +26,17 @@ def boards() -> str:
         flash, ram = (_kib(part.size) for part in (board.memory.flash, board.memory.ram))
         table.add_row(board.name, board.cpu, flash, ram, kind, board.status, board.title)
     return _text(table)
+
+
+def ports() -> str:
+    """All serial ports: name, USB ids, serial number, what the system calls them, and the boards with these ids."""
+    known = [board_files.load(name) for name in board_files.names()]
+    table = Table("port", "USB", "serial number", "boards", "what it is", box=None)
+    found = serial_ports.found()
+    for port in found:
+        could_be = [board.name for board in known if board.usb is not None and port.usb in board.usb.ids]
+        table.add_row(*map(escape, (port.name, port.usb, port.serial_number, ", ".join(could_be), port.what)))
+    return _text(table) if found else "there are no serial ports"
 
 
 def sizes(record: dict[str, Any], board: Board) -> str:

@@ -23,6 +23,13 @@ PACKAGES = {
     "arm-none-eabi-nm": "binutils-arm-none-eabi",
     "arm-none-eabi-size": "binutils-arm-none-eabi",
     "qemu-system-arm": "qemu-system-arm",
+    "openocd": "openocd",
+}
+WHEELS = ("pyocd", "stm32loader")
+"""Programs that pip installs under their own name."""
+VENDORS = {
+    "STM32_Programmer_CLI": "STM32CubeProgrammer from st.com, and put its folder bin into PATH",
+    "JLinkExe": "the J-Link software from segger.com",
 }
 
 _log = logging.getLogger(__name__)
@@ -38,6 +45,11 @@ def dry_run() -> Iterator[list[list[str]]]:
         yield commands
     finally:
         _rehearsal.reset(token)
+
+
+def rehearsing() -> bool:
+    """Whether this is within a `dry_run`."""
+    return _rehearsal.get() is not None
 
 
 def run(argv: Sequence[str], *, cwd: Path | None = None) -> str:
@@ -91,8 +103,12 @@ def tail(output: str) -> str:
 
 
 def _missing(program: str) -> ToolError:
-    package = PACKAGES.get(program)
-    hint = f"sudo apt-get install {package}" if package else f"install {program}"
+    if program in PACKAGES:
+        hint = f"sudo apt-get install {PACKAGES[program]}"
+    elif program in WHEELS:
+        hint = f"pip install {program}"
+    else:
+        hint = f"install {VENDORS.get(program, program)}"
     return ToolError(f"{program} is not installed, or not in PATH", hint)
 
 

@@ -8,53 +8,105 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Protocol
 
+from pqk import tools
 from pqk.boards import Board
 from pqk.device import Device
 from pqk.errors import BoardError, ToolError
 from pqk.links import SerialLink
 from pqk.protocol import Hello
+from pqk.runners.custom import Custom
+from pqk.runners.jlink import JLink
+from pqk.runners.openocd import OpenOcd
+from pqk.runners.probe import Flashing
+from pqk.runners.pyocd import PyOcd
 from pqk.runners.qemu import Qemu
+from pqk.runners.stm32cubeprogrammer import Stm32CubeProgrammer
+from pqk.runners.stm32loader import Stm32Loader
 
 
 class Runner(Protocol):
     """What a kind of board needs."""
 
-    def write(self, board: Board, elf: Path, state_dir: Path) -> None:
-        """Put firmware onto the board. `state_dir` is the runner's own, for what it must remember."""
+    def write(self, flashing: Flashing) -> None:
+        """Put firmware onto the board."""
 
-    def start(self, board: Board, state_dir: Path) -> AbstractContextManager[str]:
-        """Start the board and yield the pySerial URL of its UART; end it with the block."""
-
-
-RUNNERS: dict[str, Runner] = {"qemu": Qemu()}
+    def start(self, board: Board, state_dir: Path, probe: str | None = None) -> AbstractContextManager[str]:
+        """Start the board and yield its port or the pySerial URL of its UART; end it with the block."""
 
 
-def flash(board: Board, elf: Path, state_dir: Path, *, expected_build: str, port: str | None = None) -> Hello:
+RUNNERS: dict[str, Runner] = {
+    "custom": Custom(),
+    "jlink": JLink(),
+    "openocd": OpenOcd(),
+    "pyocd": PyOcd(),
+    "qemu": Qemu(),
+    "stm32cubeprogrammer": Stm32CubeProgrammer(),
+    "stm32loader": Stm32Loader(),
+}
+
+
+def flash(
+    board: Board,
+    elf: Path,
+    state_dir: Path,
+    *,
+    expected_build: str,
+    kind: str | None = None,
+    probe: str | None = None,
+    port: str | None = None,
+) -> Hello:
     """Put `elf` onto the board, start it, and wait until it says hello as `expected_build`.
 
     Args:
         board: the board.
-        elf: the firmware.
+        elf: the firmware; firmware.hex and .bin lie beside it.
         state_dir: folder for what the board's runner must remember; it is kept from `flash` to `connect`.
         expected_build: the build id in `elf`.
-        port: serial port or pySerial URL; None where the runner knows it.
+        kind: of the board's runners; None for the usual one.
+        probe: serial number of the debug probe, where there may be several.
+        port: serial port or pySerial URL; None where the runner finds it.
 
     Raises:
-        ToolError: there is no firmware, or a program is missing.
-        BoardError: the board file names a runner that does not exist.
+        ToolError: there is no firmware, or a program is missing or has failed.
+        BoardError: the board's file has no such runner.
         LinkError: the board does not answer afterwards, or as another build.
     """
-    runner = _runner(board)
+    _write(board, elf, state_dir, kind, probe, port)
+    with connect(board, state_dir, expected_build=expected_build, port=port, probe=probe) as device:
+        return device.facts
+
+
+def rehearse(
+    board: Board,
+    elf: Path,
+    state_dir: Path,
+    *,
+    kind: str | None = None,
+    probe: str | None = None,
+    port: str | None = None,
+) -> list[list[str]]:
+    """The commands that `flash` would run. Arguments and errors as there."""
+    with tools.dry_run() as commands:
+        _write(board, elf, state_dir, kind, probe, port)
+    return commands
+
+
+def _write(board: Board, elf: Path, state_dir: Path, kind: str | None, probe: str | None, port: str | None) -> None:
+    runner = _runner(board, kind or board.runner.kind)
     if not elf.is_file():
         raise ToolError(f"there is no firmware at {elf}", "pqk-mcu build")
-    runner.write(board, elf, state_dir)
-    with connect(board, state_dir, expected_build=expected_build, port=port) as device:
-        return device.facts
+    how = next(one for one in board.runners if RUNNERS[one.kind] is runner)
+    runner.write(Flashing(board, how, elf, state_dir, probe, port))
 
 
 @contextmanager
 def connect(
-    board: Board, state_dir: Path, *, expected_build: str | None = None, port: str | None = None
+    board: Board,
+    state_dir: Path,
+    *,
+    expected_build: str | None = None,
+    port: str | None = None,
+    probe: str | None = None,
 ) -> Iterator[Device]:
     """The device, started if it must be, after its hello. With `port` it is there and runs already.
 
@@ -62,7 +114,8 @@ def connect(
         ToolError, BoardError, LinkError: see `flash`.
     """
     if port is None:
-        with _runner(board).start(board, state_dir) as url, _device(board, url, expected_build) as device:
+        runner = _runner(board, board.runner.kind)
+        with runner.start(board, state_dir, probe) as url, _device(board, url, expected_build) as device:
             yield device
     else:
         with _device(board, port, expected_build) as device:
@@ -74,9 +127,11 @@ def _device(board: Board, port: str, expected_build: str | None) -> Device:
     return Device(SerialLink(port, baud), board=board.name, port=port, baud=baud, expected_build=expected_build)
 
 
-def _runner(board: Board) -> Runner:
-    runner = RUNNERS.get(board.runner.kind)
-    if runner is None:
-        known = ", ".join(sorted(RUNNERS))
-        raise BoardError(f"{board.name}: unknown runner.kind {board.runner.kind!r}", f"known: {known}")
-    return runner
+def _runner(board: Board, kind: str) -> Runner:
+    own = [one.kind for one in board.runners]
+    for name in own:
+        if name not in RUNNERS:
+            raise BoardError(f"{board.name}: unknown runner.kind {name!r}", f"known: {', '.join(sorted(RUNNERS))}")
+    if kind not in own:
+        raise BoardError(f"{board.name} has no runner {kind!r}", f"choose: {', '.join(own)}")
+    return RUNNERS[kind]

@@ -12,6 +12,7 @@ from pqk import tools
 from pqk.boards import Board
 from pqk.errors import LinkError
 from pqk.files import atomic_write_bytes
+from pqk.runners.probe import Flashing
 
 PROGRAM = "qemu-system-arm"
 FLASHED = "flashed.elf"  # the emulated flash
@@ -22,19 +23,20 @@ LAST_WORDS_TIMEOUT_S = 0.5  # a process that just closed its socket may still be
 class Qemu:
     """See `pqk.runners.Runner`."""
 
-    def write(self, board: Board, elf: Path, state_dir: Path) -> None:
+    def write(self, flashing: Flashing) -> None:
         """Keep the firmware until the next `write`."""
-        del board
-        atomic_write_bytes(state_dir / FLASHED, elf.read_bytes())
+        if not tools.rehearsing():
+            atomic_write_bytes(flashing.state_dir / FLASHED, flashing.elf.read_bytes())
 
     @contextmanager
-    def start(self, board: Board, state_dir: Path) -> Iterator[str]:
-        """Boot what was flashed. QEMU ends with the block, whatever ends it.
+    def start(self, board: Board, state_dir: Path, probe: str | None = None) -> Iterator[str]:
+        """Boot what was flashed. QEMU ends with the block, whatever ends it. It has no probes.
 
         Raises:
             LinkError: nothing was flashed, or QEMU ended by itself; the message has its last words.
             ToolError: QEMU is not installed.
         """
+        del probe
         elf = state_dir / FLASHED
         if not elf.is_file():
             raise LinkError(f"nothing has been flashed to {board.name} (no {elf})", "pqk-mcu flash")
@@ -58,7 +60,7 @@ def arguments(board: Board, elf: Path, listener: int) -> list[str]:
     # wait=on keeps the boot banner for us; without nodelay a round trip takes 48 ms. A multiplexed line takes 32 bytes
     # from the socket at a time (otherwise one: 30 us a byte instead of 10); 256 is an escape character no byte can be.
     chardev = f"socket,id=uart,fd={listener},server=on,wait=on,nodelay=on,mux=on"
-    machine = ["-machine", board.runner.machine, *board.runner.args, "-kernel", str(elf)]
+    machine = ["-machine", board.runner.target, *board.runner.args, "-kernel", str(elf)]
     uart = ["-chardev", chardev, "-echr", "256", "-serial", "chardev:uart"]
     return [PROGRAM, *machine, "-display", "none", "-monitor", "none", *uart]
 

@@ -46,7 +46,7 @@ def test_sizes_are_as_the_fit_check_assumes(flashed: Flashed) -> None:
 def test_it_answers_exactly_and_counts_instructions(flashed: Flashed) -> None:
     board, built = flashed.board, flashed.built
     with runners.connect(board, flashed.state, expected_build=BUILD_ID) as device:
-        facts = device.facts
+        facts, before = device.facts, device.stats()
         assert (facts.board, facts.timer, facts.timer_hz) == (board.name, board.timer.driver, board.timer.hz)
         assert facts.largest_payload == board.uart.largest_payload
         assert (facts.flash, facts.ram, facts.stack) == (built.flash.total, built.ram.total, board.memory.stack)
@@ -64,7 +64,7 @@ def test_it_answers_exactly_and_counts_instructions(flashed: Flashed) -> None:
         again = device.infer(with_first(0, 3))
         assert all(abs(a - b) <= 1 for a, b in zip(short.layer_ticks, again.layer_ticks, strict=True))
         stats = device.stats()
-        assert stats.dropped_frames == 0
+        assert stats.dropped_frames == before.dropped_frames  # what comes before a UART is on may be lost in part
         assert 32 <= stats.stack_high_water < board.memory.stack
 
 
@@ -109,7 +109,7 @@ ANSWERS_EVERYWHERE = {"lm3s6965evb"}
 
 @pytest.mark.parametrize("kind", TOLD)
 def test_a_fault_is_reported(flashed: Flashed, kind: str) -> None:
-    if kind == "no memory" and flashed.board.runner.machine in ANSWERS_EVERYWHERE:
+    if kind == "no memory" and flashed.board.runner.target in ANSWERS_EVERYWHERE:
         with runners.connect(flashed.board, flashed.state) as device:
             assert device.infer(with_first(FAULTS[kind])).logits[-1] == 1
         return
@@ -147,5 +147,5 @@ def assert_it_points_into_the_network(flashed: Flashed, told: LinkError) -> None
 
 def test_boards_differ() -> None:
     """Two files for the same machine and core would be one board under two names."""
-    described = [(boards.load(name).runner.machine, boards.load(name).cpu) for name in EMULATED]
+    described = [(boards.load(name).runner.target, boards.load(name).cpu) for name in EMULATED]
     assert not [pair for pair in itertools.combinations(described, 2) if pair[0] == pair[1]]

@@ -295,12 +295,22 @@ def test_no_device_at_the_port(state: Path) -> None:
 
 
 def test_an_emulator_that_does_not_start(state: Path) -> None:
-    runner = dataclasses.replace(BOARD.runner, machine="no-such-machine")
+    runner = dataclasses.replace(BOARD.runner, target="no-such-machine")
     with pytest.raises(LinkError) as caught:
-        runners.connect(dataclasses.replace(BOARD, runner=runner), state).__enter__()
+        runners.connect(dataclasses.replace(BOARD, runners=(runner,)), state).__enter__()
     assert "the emulator of mps2-an386 ended with status 1" in caught.value.message
     assert "unsupported machine type" in caught.value.message
     assert "socket://127.0.0.1" in caught.value.message
+
+
+def test_a_timer_that_stands_still(tmp_path: Path) -> None:
+    """QEMU 7.2 has no cycle counter: it reads as 0."""
+    timer = dataclasses.replace(BOARD.timer, driver="dwt", base=0xE0001000)
+    board = dataclasses.replace(BOARD, timer=timer)
+    elf = build(tmp_path, board).elf
+    with pytest.raises(LinkError, match=r"the timer of mps2-an386 on .* stands still \(dwt\)") as caught:
+        runners.flash(board, elf, tmp_path, expected_build=BUILD_ID)
+    assert "timer.driver" in caught.value.hint
 
 
 def test_firmware_that_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

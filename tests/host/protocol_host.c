@@ -6,6 +6,7 @@
 #include "network.h"
 #include "port.h"
 #include "protocol.h"
+#include "timer.h"
 #include "usage.h"
 
 static uint32_t clock_ticks;
@@ -55,6 +56,10 @@ static void pqk_audio_init(void) {
 pqk_memory_usage pqk_usage(void) {
     pqk_memory_usage usage = {.flash = 1, .ram = 2, .stack = 3, .stack_high_water = 4};
     return usage;
+}
+
+int pqk_timer_moves(void) {
+    return 1;
 }
 
 uint32_t pqk_timer_ticks(void) {

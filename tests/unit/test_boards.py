@@ -1,11 +1,12 @@
 """Board files: what is read, and what a wrong one gets."""
 
+import re
 import tomllib
 from pathlib import Path
 
 import pytest
 
-from pqk import assets, boards
+from pqk import assets, boards, firmware
 from pqk.errors import BoardError
 from pqk.runners import RUNNERS
 
@@ -57,7 +58,24 @@ def test_code_is_for_the_core_that_is_named(name: str) -> None:
 )
 def test_core_and_machine(name: str, cpu: str, machine: str) -> None:
     board = boards.load(name)
-    assert (board.cpu, board.runner.machine) == (cpu, machine)
+    assert (board.cpu, board.runner.target) == (cpu, machine)
+
+
+@pytest.mark.parametrize("name", [name for name in boards.names() if not boards.load(name).emulated])
+def test_a_real_board_says_that_it_was_never_run_and_counts_cycles(name: str) -> None:
+    board = boards.load(name)
+    assert board.status == "builds, never run"
+    assert (board.timer.unit, board.timer.units_per_tick) == ("cycles", 1)
+    assert "qemu" not in [runner.kind for runner in board.runners]
+
+
+@pytest.mark.parametrize("name", boards.names())
+def test_the_set_up_reaches_c_in_its_order(name: str, tmp_path: Path) -> None:
+    board = boards.load(name)
+    firmware.render(board, tmp_path)
+    rows = re.findall(r"\{(.*?)u, (.*?)u, (.*?)u, (.*?)u\}", (tmp_path / "board.h").read_text())
+    steps = [(step.address, step.clear, step.set, step.wait) for step in board.setup]
+    assert [tuple(int(value, 16) for value in row) for row in rows] == steps
 
 
 def test_the_board_for_counting_says_that_it_is_none() -> None:
@@ -116,16 +134,21 @@ def test_a_name_is_not_a_path(name: str) -> None:
         ("baud = 115_200", 'baud = 115_200\npins = ["a", "b"]', "uart.pins = ['a', 'b'] is not of type list of int"),
         ('driver = "cmsdk"\nbase = 0x4000_4000', 'driver = "magic"\nbase = 1', "uart.driver = 'magic' is unknown"),
         ("units_per_tick = 1.25", "units_per_tick = 0", "timer.units_per_tick"),
-        ("[runner]", "[starter]", "unknown table [starter]"),
+        ("[[runner]]", "[starter]", "unknown table [starter]"),
+        ("[[runner]]", "[runner]", "runner is a list of tables"),
+        ("[[runner]]", '[[runner]]\nkind = "qemu"\ntarget = ""\n[[runner]]', "not two of a kind: ['qemu', 'qemu']"),
+        ("[board]", "runner = []\n[board]", "is not valid TOML"),
+        ("[[runner]]", '[usb]\nids = ["0483:374B"]\n[[runner]]', "usb.ids = ['0483:374B'] must be of the form"),
+        ("[[runner]]", "[usb]\nids = []\n[[runner]]", "usb.ids = [] must be"),
         ("[board]", "[bored]", "unknown table [bored]; did you mean board?"),
         ("[board]", "[board]\nuart = 3", "unknown key board.uart"),
         ("[memory]", "[memory", "is not valid TOML"),
         ("[board]", "setup = 3\n[board]", "setup is a list of tables"),
-        ("[runner]", "[[setup]]\nset = 1\n[runner]", "setup.address is missing"),
-        ("[runner]", "[[setup]]\naddress = 2\nset = 1\n[runner]", "setup.address = 0x2"),
-        ("[runner]", "[[setup]]\naddress = 4\n[runner]", "setup of 0x4 changes nothing"),
-        ("[runner]", "[[setup]]\naddress = 4\nwait = 0x1_0000_0000\n[runner]", "setup.wait = 0x100000000"),
-        ("[runner]", "[[setup]]\naddress = 4\nsets = 1\n[runner]", "unknown key setup.sets; did you mean set?"),
+        ("[[runner]]", "[[setup]]\nset = 1\n[[runner]]", "setup.address is missing"),
+        ("[[runner]]", "[[setup]]\naddress = 2\nset = 1\n[[runner]]", "setup.address = 0x2"),
+        ("[[runner]]", "[[setup]]\naddress = 4\n[[runner]]", "setup of 0x4 changes nothing"),
+        ("[[runner]]", "[[setup]]\naddress = 4\nwait = 0x1_0000_0000\n[[runner]]", "setup.wait = 0x100000000"),
+        ("[[runner]]", "[[setup]]\naddress = 4\nsets = 1\n[[runner]]", "unknown key setup.sets; did you mean set?"),
     ],
 )
 def test_a_wrong_file_names_file_and_key(tmp_path: Path, old: str, new: str, told: str) -> None:
@@ -138,7 +161,7 @@ def test_a_wrong_file_names_file_and_key(tmp_path: Path, old: str, new: str, tol
     assert caught.value.hint
 
 
-@pytest.mark.parametrize("table", ["uart", "timer", "memory", "runner"])
+@pytest.mark.parametrize("table", ["uart", "timer", "memory"])
 def test_a_missing_table_is_named(tmp_path: Path, table: str) -> None:
     lines = ORIGINAL.split(f"[{table}]")
     name = written(tmp_path, lines[0] + "[" + lines[1].split("\n[", 1)[1] if "\n[" in lines[1] else lines[0])
@@ -146,6 +169,12 @@ def test_a_missing_table_is_named(tmp_path: Path, table: str) -> None:
     with pytest.raises(BoardError) as caught:
         boards.load(name)
     assert f"there is no table [{table}]" in caught.value.message
+
+
+def test_a_board_without_a_runner(tmp_path: Path) -> None:
+    name = written(tmp_path, ORIGINAL.partition("[[runner]]")[0])
+    with pytest.raises(BoardError, match=r"there must be a \[\[runner\]\]"):
+        boards.load(name)
 
 
 def test_no_file(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ HELPERS = {"base", "geometry", "lane_stream", "lanes", "scaling", "straight", "s
 REGISTRIES = {
     "ops": (ops, ops.OPS.values(), {"convolution"}),
     "kernels": (kernels, [type(unit) for unit in (*kernels.KERNELS, *kernels.CONVERSIONS)], HELPERS),
-    "runners": (runners, [type(runner) for runner in runners.RUNNERS.values()], set()),
+    "runners": (runners, [type(runner) for runner in runners.RUNNERS.values()], {"probe"}),
 }
 
 

@@ -95,7 +95,7 @@ def test_speed_changes_the_length_around_the_middle_and_keeps_the_level(rng: np.
     lengths = changed[:, :, 0].sum(axis=1) / 2.0**20
     assert 40 / 1.2 - 1.5 < lengths.min() < 36
     assert 48 < lengths.max() < 40 / 0.8 + 1.5
-    np.testing.assert_allclose(changed, changed[:, ::-1], rtol=1e-4)
+    np.testing.assert_allclose(changed, changed[:, ::-1], rtol=1e-4, atol=1)  # of 2^20
 
 
 def test_a_faster_clip_has_silence_beside_it(rng: np.random.Generator) -> None:

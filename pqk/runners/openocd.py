@@ -1,0 +1,21 @@
+"""OpenOCD, for nearly every probe."""
+
+from pqk.runners.probe import NO_PROBE, NO_TARGET, VERIFY_FAILED, Flashing, Probe, Trouble
+
+
+class OpenOcd(Probe):
+    """`target` is OpenOCD's file of the chip; `args` name that of the probe."""
+
+    kind = "openocd"
+    troubles = (
+        Trouble("verify failed|checksum mismatch", *VERIFY_FAILED),
+        Trouble("open failed|unable to open|unable to find a matching|no device found", *NO_PROBE),
+        Trouble("target voltage may be too low|init mode failed|target not (examined|halted)", *NO_TARGET),
+        Trouble("can't find (interface|target|board)/", "OpenOCD lacks a file", "install a newer OpenOCD"),
+    )
+
+    def commands(self, flashing: Flashing) -> list[list[str]]:
+        """One command that writes, compares and resets."""
+        which = ["-c", f"adapter serial {flashing.probe}"] if flashing.probe else []
+        program = f"program {{{flashing.elf}}} verify reset exit"  # braces: Tcl's way to keep spaces
+        return [["openocd", *flashing.how.args, *which, "-f", flashing.how.target, "-c", program]]

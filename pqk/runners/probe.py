@@ -1,0 +1,91 @@
+"""Boards on the desk: a program writes the flash and resets the board, which then runs by itself."""
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from pqk import ports, tools
+from pqk.boards import Board, Runner
+from pqk.errors import ToolError
+
+
+@dataclass(frozen=True)
+class Flashing:
+    """What is to be written where."""
+
+    board: Board
+    how: Runner
+    elf: Path
+    state_dir: Path
+    probe: str | None
+    """Serial number of the debug probe; None where there is only one."""
+    port: str | None
+    """Serial port, where one was named."""
+
+    @property
+    def hex(self) -> str:
+        """The same firmware as Intel HEX."""
+        return str(self.elf.with_suffix(".hex"))
+
+    @property
+    def bin(self) -> str:
+        """The same firmware as it lies in flash."""
+        return str(self.elf.with_suffix(".bin"))
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """What a program says when something is wrong, and what that means."""
+
+    pattern: str
+    """Regular expression for a part of its output, whatever the case of letters."""
+    message: str
+    hint: str
+
+
+NO_PROBE = ("no debug probe was found", "plug the board in, check the cable and the permissions of USB devices (udev)")
+SEVERAL_PROBES = ("there are several debug probes", "choose one by its serial number: --probe")
+VERIFY_FAILED = ("what the flash holds is not what was written", "power the board off and on, then flash again")
+NO_TARGET = (
+    "the probe does not reach the chip",
+    "check power and cable of the board, and hold its reset button meanwhile",
+)
+
+
+class Probe(ABC):
+    """See `pqk.runners.Runner`. A subclass says what to run."""
+
+    kind: ClassVar[str]
+    troubles: ClassVar[tuple[Trouble, ...]] = ()
+
+    @abstractmethod
+    def commands(self, flashing: Flashing) -> list[list[str]]:
+        """What to run, one after the other."""
+
+    def write(self, flashing: Flashing) -> None:
+        """Run the commands.
+
+        Raises:
+            ToolError: a program is missing or has failed; a trouble that is known is named, with the next step.
+        """
+        for argv in self.commands(flashing):
+            try:
+                tools.run(argv)
+            except ToolError as error:
+                raise self._explained(error) from error
+
+    @contextmanager
+    def start(self, board: Board, state_dir: Path, probe: str | None = None) -> Iterator[str]:
+        """The board runs already: yield its port. Raises LinkError where that is not there, see `pqk.ports.of`."""
+        del state_dir
+        yield ports.of(board, probe)
+
+    def _explained(self, error: ToolError) -> ToolError:
+        for trouble in self.troubles:
+            if re.search(trouble.pattern, error.message, re.IGNORECASE):
+                return ToolError(f"{trouble.message}: {error.message}", trouble.hint)
+        return error

@@ -1,0 +1,21 @@
+"""pyOCD, for CMSIS-DAP, ST-LINK and J-Link probes (pip install pyocd)."""
+
+from pqk.runners.probe import NO_PROBE, NO_TARGET, SEVERAL_PROBES, Flashing, Probe, Trouble
+
+
+class PyOcd(Probe):
+    """`target` is pyOCD's name of the chip: pyocd list --targets."""
+
+    kind = "pyocd"
+    troubles = (
+        Trouble("no (available|connected) (debug )?probes", *NO_PROBE),
+        Trouble("(more than one|multiple).*probe", *SEVERAL_PROBES),
+        Trouble("target type .* not recognized", "pyOCD does not know the chip", "pyocd pack install, with its name"),
+        Trouble("(swd/jtag communication failure|no ack)", *NO_TARGET),
+    )
+
+    def commands(self, flashing: Flashing) -> list[list[str]]:
+        """Load, then reset."""
+        which = ["-t", flashing.how.target, *(["-u", flashing.probe] if flashing.probe else [])]
+        load = ["pyocd", "load", *which, "-f", "4M", *flashing.how.args, str(flashing.elf)]
+        return [load, ["pyocd", "reset", *which]]
