@@ -52,11 +52,12 @@ def rehearsing() -> bool:
     return _rehearsal.get() is not None
 
 
-def run(argv: Sequence[str], *, cwd: Path | None = None) -> str:
-    """Run a program to its end and return what it printed ("" in a dry run).
+def run(argv: Sequence[str], *, cwd: Path | None = None, limit_s: float | None = None) -> str:
+    """Run a program, which gets no input, to its end and return what it printed ("" in a dry run).
 
     Raises:
-        ToolError: it is not installed, or it failed; the message has the command and the end of what it said.
+        ToolError: it is not installed, it failed, or it was ended after `limit_s` seconds; the message has the command
+            and the end of what it said.
     """
     _log.info("$ %s", shlex.join(argv))
     rehearsed = _rehearsal.get()
@@ -64,9 +65,22 @@ def run(argv: Sequence[str], *, cwd: Path | None = None) -> str:
         rehearsed.append(list(argv))
         return ""
     try:
-        done = subprocess.run(argv, cwd=cwd, capture_output=True, text=True, errors="replace", check=False)
+        done = subprocess.run(
+            argv,
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            timeout=limit_s,
+        )
     except FileNotFoundError as error:
         raise _missing(argv[0]) from error
+    except subprocess.TimeoutExpired as error:
+        raise ToolError(
+            f"{argv[0]} did not end within {limit_s:g} s: {shlex.join(argv)}", "run it by hand to see what it waits for"
+        ) from error
     if done.returncode:
         raise ToolError(
             f"{argv[0]} ended with status {done.returncode}: {shlex.join(argv)}\n{tail(done.stderr or done.stdout)}",

@@ -9,7 +9,7 @@ class OpenOcd(Probe):
     kind = "openocd"
     troubles = (
         Trouble("verify failed|checksum mismatch", *VERIFY_FAILED),
-        Trouble("open failed|unable to open|unable to find a matching|no device found", *NO_PROBE),
+        Trouble("open failed|unable to open|unable to find a matching|no (j-link )?device found", *NO_PROBE),
         Trouble("target voltage may be too low|init mode failed|target not (examined|halted)", *NO_TARGET),
         Trouble("can't find (interface|target|board)/", "OpenOCD lacks a file", "install a newer OpenOCD"),
     )

@@ -12,6 +12,8 @@ from pqk import ports, tools
 from pqk.boards import Board, Runner
 from pqk.errors import ToolError
 
+LIMIT_S = 180.0  # a slow boot loader over serial takes a minute
+
 
 @dataclass(frozen=True)
 class Flashing:
@@ -74,7 +76,7 @@ class Probe(ABC):
         """
         for argv in self.commands(flashing):
             try:
-                tools.run(argv)
+                tools.run(argv, limit_s=LIMIT_S)
             except ToolError as error:
                 raise self._explained(error) from error
 

@@ -8,14 +8,14 @@ class PyOcd(Probe):
 
     kind = "pyocd"
     troubles = (
-        Trouble("no (available|connected) (debug )?probes", *NO_PROBE),
+        Trouble("no (available|connected) (debug )?probes|no target device available", *NO_PROBE),
         Trouble("(more than one|multiple).*probe", *SEVERAL_PROBES),
         Trouble("target type .* not recognized", "pyOCD does not know the chip", "pyocd pack install, with its name"),
         Trouble("(swd/jtag communication failure|no ack)", *NO_TARGET),
     )
 
     def commands(self, flashing: Flashing) -> list[list[str]]:
-        """Load, then reset."""
-        which = ["-t", flashing.how.target, *(["-u", flashing.probe] if flashing.probe else [])]
+        """Load, then reset; -W: do not wait for somebody to plug a probe in."""
+        which = ["-W", "-t", flashing.how.target, *(["-u", flashing.probe] if flashing.probe else [])]
         load = ["pyocd", "load", *which, "-f", "4M", *flashing.how.args, str(flashing.elf)]
         return [load, ["pyocd", "reset", *which]]

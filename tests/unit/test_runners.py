@@ -32,12 +32,12 @@ def rehearsed(folder: Path, what: Board, **choice: str | None) -> list[list[str]
 def test_pyocd(tmp_path: Path) -> None:
     elf = str(firmware(tmp_path))
     assert rehearsed(tmp_path, board("pyocd")) == [
-        ["pyocd", "load", "-t", "CHIP", "-f", "4M", elf],
-        ["pyocd", "reset", "-t", "CHIP"],
+        ["pyocd", "load", "-W", "-t", "CHIP", "-f", "4M", elf],
+        ["pyocd", "reset", "-W", "-t", "CHIP"],
     ]
     assert rehearsed(tmp_path, board("pyocd", "-M", "under-reset"), probe="066F") == [
-        ["pyocd", "load", "-t", "CHIP", "-u", "066F", "-f", "4M", "-M", "under-reset", elf],
-        ["pyocd", "reset", "-t", "CHIP", "-u", "066F"],
+        ["pyocd", "load", "-W", "-t", "CHIP", "-u", "066F", "-f", "4M", "-M", "under-reset", elf],
+        ["pyocd", "reset", "-W", "-t", "CHIP", "-u", "066F"],
     ]
 
 
@@ -148,7 +148,8 @@ def nowhere(*_: object) -> str:
 @pytest.mark.parametrize(
     ("kind", "name", "says", "told", "hint"),
     [
-        ("pyocd", "pyocd", "0000123 C No available debug probes are connected", "no debug probe", "plug the board in"),
+        ("pyocd", "pyocd", "0000352 E No target device available [load_cmd]", "no debug probe", "plug the board in"),
+        ("openocd", "openocd", "Error: No J-Link device found", "no debug probe", "plug the board in"),
         ("openocd", "openocd", "Error: open failed", "no debug probe", "plug the board in"),
         ("openocd", "openocd", "** Verify Failed **", "what the flash holds", "flash again"),
         ("openocd", "openocd", "Error: init mode failed (unable to connect to the target)", "does not reach", "reset"),
@@ -172,6 +173,18 @@ def test_a_known_complaint_gets_the_next_step(
     assert hint in caught.value.hint
 
 
+def test_a_program_that_waits_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It gets no input, and no more than a certain time."""
+    waiting = Path("/bin/sleep")
+    monkeypatch.setattr(runners.probe, "LIMIT_S", 0.2)
+    with pytest.raises(ToolError, match=r"sleep did not end within 0.2 s: /bin/sleep 60") as caught:
+        runners.flash(board("custom", str(waiting), "60"), firmware(tmp_path), tmp_path, expected_build="")
+    assert "by hand" in caught.value.hint
+    asking = board("custom", "/bin/sh", "-c", "read -r answer || exit 3")
+    with pytest.raises(ToolError, match="ended with status 3"):
+        runners.flash(asking, firmware(tmp_path), tmp_path, expected_build="")
+
+
 @pytest.mark.parametrize("kind", sorted(set(runners.RUNNERS) - {"qemu", "custom"}))
 def test_a_program_that_is_missing(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -191,6 +204,6 @@ def test_the_command_line_prints_what_would_run(tmp_path: Path) -> None:
     assert outcome.exception is None, outcome.output
     elf = built / "firmware" / "firmware.elf"
     assert outcome.output.splitlines() == [
-        f"pyocd load -t stm32f446retx -u 066F -f 4M {elf}",
-        "pyocd reset -t stm32f446retx -u 066F",
+        f"pyocd load -W -t stm32f446retx -u 066F -f 4M {elf}",
+        "pyocd reset -W -t stm32f446retx -u 066F",
     ]
