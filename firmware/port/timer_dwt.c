@@ -1,5 +1,5 @@
-/* Cycle counter of the Data Watchpoint and Trace unit (ARMv7-M ARM, C1.8): 32 bits, counts up at the
- * core's clock. Cortex-M3 and larger have it, Cortex-M0 has not, and not every emulator. */
+/* Cycle counter of the Data Watchpoint and Trace unit (ARMv7-M ARM, C1.8): 32 bits, counts up at
+ * the core's clock. Cortex-M3 and larger have it, Cortex-M0 has not, and not every emulator. */
 #include "board.h"
 #include "port.h"
 
