@@ -4,6 +4,7 @@
 #include "memory.h"
 #include "port.h"
 #include "protocol.h"
+#include "uart.h"
 
 /* Fault status registers of the System Control Block (ARMv7-M ARM, B3.2.2). A core with only the
  * 16-bit instruction set records no cause (ARMv6-M ARM, B3.2.2): zeros are reported for it. */

@@ -3,6 +3,7 @@
 #include "port.h"
 #include "protocol.h"
 #include "setup.h"
+#include "uart.h"
 
 #if PQK_AUDIO
 #include "audio.h"
@@ -11,7 +12,7 @@
 int main(void) {
     pqk_setup();
     pqk_timer_init();
-    pqk_uart_init();
+    pqk_uart_begin();
 #if PQK_AUDIO
     pqk_audio_init();
 #endif

@@ -6,21 +6,15 @@
 
 #include <stdint.h>
 
-/* 8N1, no flow control. Reception is by interrupt into a ring, so nothing is lost while the main
- * loop is busy, up to the ring's size. */
+/* 8N1, no flow control, with an interrupt for as long as there is a received byte. */
 void pqk_uart_init(void);
 
-/* The next received byte, or -1 when there is none. Works with interrupts masked, too. */
-int32_t pqk_uart_read(void);
+/* Whether there is a received byte, and that byte. */
+int pqk_uart_received(void);
+uint8_t pqk_uart_take(void);
 
-/* Sends `count` bytes; returns when the last one has been handed to the hardware. */
-void pqk_uart_write(const uint8_t *bytes, uint32_t count);
-
-/* Sleeps until there may be a byte to read. */
-void pqk_uart_wait(void);
-
-/* The interrupt handler that the vector table names. */
-void pqk_uart_interrupt(void);
+/* Returns when the byte has been handed to the hardware. */
+void pqk_uart_send(uint8_t byte);
 
 /* A free-running counter, up, modulo 2^32. */
 void pqk_timer_init(void);

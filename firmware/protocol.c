@@ -6,8 +6,8 @@
 #include "infer.h"
 #include "network.h"
 #include "payload.h"
-#include "port.h"
 #include "timer.h"
+#include "uart.h"
 #include "usage.h"
 
 #if PQK_AUDIO

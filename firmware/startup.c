@@ -5,6 +5,7 @@
 #include "memory.h"
 #include "port.h"
 #include "stack.h"
+#include "uart.h"
 
 #define EXCEPTIONS 16u /* stack pointer, reset, and the processor's own (ARMv7-M ARM, B1.5.2) */
 

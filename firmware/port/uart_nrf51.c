@@ -1,9 +1,7 @@
 /* nRF51 UART (nRF51 Series Reference Manual, "UART"): six bytes of buffer on reception, one on
  * transmission. */
 #include "board.h"
-#include "cpu.h"
 #include "port.h"
-#include "ring.h"
 
 #ifndef PQK_UART_TX_PIN
 #error "uart.pins must name the pins for transmission and reception"
@@ -16,7 +14,6 @@
 #define EVENTS_RXDRDY REGISTER(PQK_UART_BASE, 0x108u)
 #define EVENTS_TXDRDY REGISTER(PQK_UART_BASE, 0x11Cu)
 #define INTENSET REGISTER(PQK_UART_BASE, 0x304u)
-#define INTENCLR REGISTER(PQK_UART_BASE, 0x308u)
 #define ENABLE REGISTER(PQK_UART_BASE, 0x500u)
 #define PSELTXD REGISTER(PQK_UART_BASE, 0x50Cu)
 #define PSELRXD REGISTER(PQK_UART_BASE, 0x514u)
@@ -50,54 +47,21 @@ void pqk_uart_init(void) {
     INTENSET = INTERRUPT_RXDRDY;
     TASKS_STARTTX = 1;
     TASKS_STARTRX = 1;
-    pqk_cpu_enable_interrupt(PQK_UART_IRQ);
+}
+
+int pqk_uart_received(void) {
+    return EVENTS_RXDRDY != 0;
 }
 
 /* The event is cleared before the byte is fetched: the next byte sets it again at once. */
-static uint8_t receive(void) {
+uint8_t pqk_uart_take(void) {
     EVENTS_RXDRDY = 0;
     return (uint8_t)RXD;
 }
 
-/* With the ring full the bytes stay in the UART, and its interrupt, which would come again and
- * again, is off until pqk_uart_read has made room. */
-void pqk_uart_interrupt(void) {
-    while (EVENTS_RXDRDY && !pqk_ring_full()) {
-        pqk_ring_put(receive());
+void pqk_uart_send(uint8_t byte) {
+    EVENTS_TXDRDY = 0;
+    TXD = byte;
+    while (!EVENTS_TXDRDY) {
     }
-    if (pqk_ring_full()) {
-        INTENCLR = INTERRUPT_RXDRDY;
-    }
-}
-
-int32_t pqk_uart_read(void) {
-    if (!pqk_ring_empty()) {
-        uint8_t byte = pqk_ring_take();
-        INTENSET = INTERRUPT_RXDRDY;
-        return byte;
-    }
-    int32_t byte = -1;
-    uint32_t mask = pqk_cpu_mask_interrupts();
-    if (pqk_ring_empty() && EVENTS_RXDRDY) {
-        byte = receive();
-    }
-    pqk_cpu_restore_interrupts(mask);
-    return byte;
-}
-
-void pqk_uart_write(const uint8_t *bytes, uint32_t count) {
-    for (uint32_t i = 0; i < count; i++) {
-        EVENTS_TXDRDY = 0;
-        TXD = bytes[i];
-        while (!EVENTS_TXDRDY) {
-        }
-    }
-}
-
-void pqk_uart_wait(void) {
-    uint32_t mask = pqk_cpu_mask_interrupts(); /* else a byte could arrive between look and sleep */
-    if (pqk_ring_empty() && !EVENTS_RXDRDY) {
-        pqk_cpu_wait();
-    }
-    pqk_cpu_restore_interrupts(mask);
 }

@@ -1,9 +1,7 @@
 /* USART of the STM32F1, F2 and F4 (ST RM0041 and RM0090, "USART"): one byte of buffer each way.
  * Clocks and pins are the board file's business. */
 #include "board.h"
-#include "cpu.h"
 #include "port.h"
-#include "ring.h"
 
 typedef struct {
     volatile uint32_t status;
@@ -25,11 +23,10 @@ typedef struct {
 void pqk_uart_init(void) {
     USART->divider = (PQK_UART_CLOCK + PQK_UART_BAUD / 2u) / PQK_UART_BAUD; /* sampled 16 times */
     USART->control = CONTROL_ENABLE | CONTROL_TX_ENABLE | CONTROL_RX_ENABLE | CONTROL_RX_INTERRUPT;
-    pqk_cpu_enable_interrupt(PQK_UART_IRQ);
 }
 
 /* An overrun, too, asks for the interrupt, and goes when status and data have been read. */
-static int received(void) {
+int pqk_uart_received(void) {
     uint32_t status = USART->status;
     if ((status & STATUS_OVERRUN) && !(status & STATUS_RECEIVED)) {
         (void)USART->data;
@@ -37,42 +34,12 @@ static int received(void) {
     return (status & STATUS_RECEIVED) != 0;
 }
 
-/* With the ring full the byte stays in the USART, and its interrupt, which would come again and
- * again, is not delivered until pqk_uart_read has made room. */
-void pqk_uart_interrupt(void) {
-    while (!pqk_ring_full() && received()) {
-        pqk_ring_put((uint8_t)USART->data);
-    }
-    if (pqk_ring_full()) {
-        pqk_cpu_disable_interrupt(PQK_UART_IRQ);
-    }
+uint8_t pqk_uart_take(void) {
+    return (uint8_t)USART->data;
 }
 
-int32_t pqk_uart_read(void) {
-    int32_t byte = -1;
-    uint32_t mask = pqk_cpu_mask_interrupts();
-    if (!pqk_ring_empty()) {
-        byte = pqk_ring_take();
-        pqk_cpu_enable_interrupt(PQK_UART_IRQ);
-    } else if (received()) {
-        byte = (uint8_t)USART->data;
+void pqk_uart_send(uint8_t byte) {
+    while (!(USART->status & STATUS_TX_EMPTY)) {
     }
-    pqk_cpu_restore_interrupts(mask);
-    return byte;
-}
-
-void pqk_uart_write(const uint8_t *bytes, uint32_t count) {
-    for (uint32_t i = 0; i < count; i++) {
-        while (!(USART->status & STATUS_TX_EMPTY)) {
-        }
-        USART->data = bytes[i];
-    }
-}
-
-void pqk_uart_wait(void) {
-    uint32_t mask = pqk_cpu_mask_interrupts(); /* else a byte could arrive between look and sleep */
-    if (pqk_ring_empty() && !received()) {
-        pqk_cpu_wait();
-    }
-    pqk_cpu_restore_interrupts(mask);
+    USART->data = byte;
 }

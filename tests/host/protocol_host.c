@@ -7,6 +7,7 @@
 #include "port.h"
 #include "protocol.h"
 #include "timer.h"
+#include "uart.h"
 #include "usage.h"
 
 static uint32_t clock_ticks;

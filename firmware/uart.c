@@ -1,0 +1,49 @@
+/* Reception by interrupt into the ring, whatever the UART. */
+#include "uart.h"
+#include "board.h"
+#include "cpu.h"
+#include "port.h"
+#include "ring.h"
+
+void pqk_uart_begin(void) {
+    pqk_uart_init();
+    pqk_cpu_enable_interrupt(PQK_UART_IRQ);
+}
+
+/* With the ring full the next byte stays in the UART, which then holds back or loses what follows.
+ * Its interrupt, which would come again and again, is not delivered until there is room. */
+void pqk_uart_interrupt(void) {
+    while (!pqk_ring_full() && pqk_uart_received()) {
+        pqk_ring_put(pqk_uart_take());
+    }
+    if (pqk_ring_full()) {
+        pqk_cpu_disable_interrupt(PQK_UART_IRQ);
+    }
+}
+
+int32_t pqk_uart_read(void) {
+    int32_t byte = -1;
+    uint32_t mask = pqk_cpu_mask_interrupts();
+    if (!pqk_ring_empty()) {
+        byte = pqk_ring_take();
+        pqk_cpu_enable_interrupt(PQK_UART_IRQ);
+    } else if (pqk_uart_received()) {
+        byte = pqk_uart_take();
+    }
+    pqk_cpu_restore_interrupts(mask);
+    return byte;
+}
+
+void pqk_uart_write(const uint8_t *bytes, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++) {
+        pqk_uart_send(bytes[i]);
+    }
+}
+
+void pqk_uart_wait(void) {
+    uint32_t mask = pqk_cpu_mask_interrupts(); /* else a byte could arrive between look and sleep */
+    if (pqk_ring_empty() && !pqk_uart_received()) {
+        pqk_cpu_wait();
+    }
+    pqk_cpu_restore_interrupts(mask);
+}
