@@ -111,6 +111,7 @@ def write_report(project: Project, board: Board, output: Path | None) -> Path:
         flash=board.memory.flash.size,
         ram=board.memory.ram.size,
         modelled=board.modelled,
+        per_second=None if board.emulated else board.timer.hz * board.timer.units_per_tick,
     )
     document = report.assemble(
         project,

@@ -20,7 +20,8 @@ REFERENCE = "float"
 class BoardFacts:
     """What the report says about a board. `flash` and `ram` are its sizes in bytes.
 
-    `modelled` tells whether modelled cycles say something about its core.
+    `modelled` tells whether modelled cycles say something about its core. `per_second` is how much a physical board's
+    timer counts in a second, in the unit of the evaluation; an emulated one has no seconds.
     """
 
     name: str
@@ -31,6 +32,7 @@ class BoardFacts:
     flash: int
     ram: int
     modelled: bool
+    per_second: float | None = None
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,9 @@ def assemble(
     report = {
         "schema": SCHEMA,
         "project": {"name": project.name, "classes": list(project.classes)},
-        "board": {key: value for key, value in asdict(board).items() if key not in ("flash", "ram", "modelled")},
+        "board": {
+            key: value for key, value in asdict(board).items() if key not in ("flash", "ram", "modelled", "per_second")
+        },
         "build": {key: built.text(key) for key in ("id", "compiler", "tool")},
         "model": _model(built.table("model")),
         "data": _data(recorded),
@@ -183,9 +187,13 @@ def _cost(evaluated: Record, board: BoardFacts) -> dict[str, Any]:
     kind, values = evaluated.text("unit"), evaluated.numbers("per_inference")
     if board.emulated and kind != EMULATED_UNIT:
         raise evaluated.fail(f"an emulated board counts {EMULATED_UNIT}; the record says {kind!r}")
+    if board.emulated and board.per_second is not None:
+        raise evaluated.fail(f"{board.name} is emulated: it has no seconds")
     if len(values) != evaluated.whole("clips"):
         raise evaluated.fail(f"'per_inference' has {len(values)} entries for {evaluated.whole('clips')} clips")
-    cost = {"kind": kind, "per_inference": _spread(values), "network": _spread(values)}
+    cost: dict[str, Any] = {"kind": kind, "per_inference": _spread(values), "network": _spread(values)}
+    if board.per_second is not None:
+        cost["milliseconds"] = _spread([1000 * value / board.per_second for value in values])
     if evaluated.text("sent") == "features":
         return cost
     front_end = evaluated.numbers("front_end")

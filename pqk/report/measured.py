@@ -64,6 +64,12 @@ def _accuracies(report: dict[str, Any]) -> list[tuple[str, str, str]]:
     ]
 
 
+TIME = (
+    "The same, divided by how fast that timer counts, as the board's file says. If the board ran at another clock than "
+    "its file says, the counts hold and the milliseconds do not."
+)
+
+
 def _costs(report: dict[str, Any]) -> list[tuple[str, str, str]]:
     kind = report["cost"]["kind"]
     if report["board"]["emulated"]:
@@ -74,7 +80,9 @@ def _costs(report: dict[str, Any]) -> list[tuple[str, str, str]]:
         )
     else:
         total = f"The board's own timer ({kind}) read before and after one clip runs through all layers."
+    times = [("Milliseconds", "cost.milliseconds", TIME)] if "milliseconds" in report["cost"] else []
     return [
+        *times,
         (f"{kind.capitalize()} per inference", "cost.per_inference", total),
         (
             f"{kind.capitalize()} per layer",

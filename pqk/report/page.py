@@ -87,8 +87,9 @@ def _lead(report: dict[str, Any]) -> str:
     cost, memory, model = report["cost"], report["memory"], report["model"]
     gain, known = report["kernels"]["gain"], "" if report["kernels"]["plain_measured"] else "an estimated "
     compared = f" ({known}{text.times(gain)} as many in plain C)" if gain else ""
+    lasting = f", {cost['milliseconds']['median']:,.2f} ms" if "milliseconds" in cost else ""
     return (
-        f"{text.short_count(cost['per_inference']['median'])} {cost['kind']} per inference{compared}, "
+        f"{text.short_count(cost['per_inference']['median'])} {cost['kind']} per inference{compared}{lasting}, "
         f"{text.size(memory['flash']['total'])} of flash, {text.size(memory['ram']['total'])} of RAM. "
         f"{model['arch'].replace('-', NO_BREAK_HYPHEN)} with {text.percent(model['sparsity'])} of its "
         f"{text.count(model['weights'])} weights zero and the rest in at most {model['weight_bits']} bits each."

@@ -374,6 +374,19 @@ def test_a_physical_board_is_not_called_emulated(inputs: dict[str, Any]) -> None
     inputs["evaluation"]["unit"] = "cycles"
     report = assemble(**inputs)
     assert "emulat" not in json.dumps([report["cost"], report["measured"]])
+    assert "milliseconds" not in json.dumps([report["cost"], report["measured"]])
+
+
+def test_a_physical_board_gives_milliseconds(inputs: dict[str, Any]) -> None:
+    """And an emulated one none, whatever is known of its timer."""
+    inputs["board"] = replace(BOARD, emulated=False, per_second=2e6)
+    inputs["evaluation"]["unit"] = "cycles"
+    cost = assemble(**inputs)["cost"]
+    for key in ("min", "median", "max"):
+        assert cost["milliseconds"][key] == pytest.approx(cost["per_inference"][key] / 2000)
+    inputs["board"], inputs["evaluation"]["unit"] = replace(BOARD, per_second=2e6), "emulated instructions"
+    with pytest.raises(PqkError, match="has no seconds"):
+        assemble(**inputs)
 
 
 def test_file_names_that_are_not_utf8_can_be_written(inputs: dict[str, Any], tmp_path: Path) -> None:

@@ -158,6 +158,14 @@ def test_without_a_comparison_and_without_a_model_the_page_names_no_number() -> 
     assert "odelled" not in text
 
 
+def test_a_physical_board_s_time_is_in_the_lead() -> None:
+    inputs = records(3)
+    inputs["board"] = replace(inputs["board"], emulated=False, per_second=1e6)
+    inputs["evaluation"]["unit"] = "cycles"
+    report = assemble(**inputs)
+    assert f"{report['cost']['per_inference']['median'] / 1000:,.2f} ms, " in Page(render(report)).text
+
+
 def test_a_difference_is_said_plainly() -> None:
     inputs = records(3)
     inputs["evaluation"]["different_logits"] = 4
