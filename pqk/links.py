@@ -64,7 +64,7 @@ def _cannot_open(port: str, error: Exception) -> LinkError:
     if code == errno.EACCES:
         return LinkError(f"no permission to open {port}", "sudo usermod -aG dialout $USER, then log in again")
     if code == errno.ENOENT:
-        return LinkError(f"there is no port {port}", "plug the board in; list ports: python -m serial.tools.list_ports")
+        return LinkError(f"there is no port {port}", "plug the board in; pqk-mcu ports lists what is there")
     if code in (errno.EBUSY, errno.EAGAIN) or "exclusively lock" in str(error):
         return LinkError(f"{port} is in use by another program", "close the terminal program or debugger that has it")
     return LinkError(f"cannot open {port}: {error}", "check the name of the port")
