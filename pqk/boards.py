@@ -223,7 +223,7 @@ _TABLES = {"memory": Memory, "uart": Uart, "timer": Timer}
 
 def _board(file: dict[str, Any]) -> Board:
     _known("table", "[{}]", file, ["board", *_TABLES, "runner", "setup", "usb"])
-    for key in ("board", *_TABLES):
+    for key in ("board", *_TABLES, *(file.keys() & {"usb"})):
         if not isinstance(file.get(key), dict):
             raise BoardError(f"there is no table [{key}]")
     parts: dict[str, object] = {key: _section(kind, key, file[key]) for key, kind in _TABLES.items()}

@@ -140,6 +140,7 @@ def test_a_name_is_not_a_path(name: str) -> None:
         ("[board]", "runner = []\n[board]", "is not valid TOML"),
         ("[[runner]]", '[usb]\nids = ["0483:374B"]\n[[runner]]', "usb.ids = ['0483:374B'] must be of the form"),
         ("[[runner]]", "[usb]\nids = []\n[[runner]]", "usb.ids = [] must be"),
+        ("[[runner]]", "[[usb]]\nids = []\n[[runner]]", "there is no table [usb]"),
         ("[board]", "[bored]", "unknown table [bored]; did you mean board?"),
         ("[board]", "[board]\nuart = 3", "unknown key board.uart"),
         ("[memory]", "[memory", "is not valid TOML"),
