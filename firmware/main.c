@@ -9,6 +9,27 @@
 #include "audio.h"
 #endif
 
+#if PQK_MLPERF
+#include "line.h"
+#include "mlperf.h"
+#endif
+
+static void receive(uint8_t byte) {
+#if PQK_MLPERF
+    pqk_line_receive(byte);
+#else
+    pqk_protocol_receive(byte);
+#endif
+}
+
+static int may_sleep(void) {
+#if PQK_MLPERF
+    return pqk_line_idle();
+#else
+    return 1;
+#endif
+}
+
 int main(void) {
     pqk_setup();
     pqk_timer_init();
@@ -16,12 +37,15 @@ int main(void) {
 #if PQK_AUDIO
     pqk_audio_init();
 #endif
+#if PQK_MLPERF
+    pqk_mlperf_begin();
+#endif
     for (;;) {
         int32_t byte = pqk_uart_read();
-        if (byte < 0) {
+        if (byte >= 0) {
+            receive((uint8_t)byte);
+        } else if (may_sleep()) {
             pqk_uart_wait();
-        } else {
-            pqk_protocol_receive((uint8_t)byte);
         }
     }
 }

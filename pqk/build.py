@@ -14,6 +14,7 @@ from pqk_codegen.choice import Objective
 from pqk_codegen.errors import FlashLimitError, IrError
 from pqk_codegen.frontend.spec import FrontEndSpec
 from pqk_codegen.generate import generate
+from pqk_codegen.generate_mlperf import mlperf_files
 from pqk_codegen.generate_spotter import Needs, SpotterSpec, audio_files, needs
 from pqk_codegen.ir import Network
 from pqk_codegen.reuse import Chunk, reuse
@@ -74,10 +75,18 @@ class Listener:
     spotter: SpotterSpec
     reuse: bool
     """Whether windows of a stream are to be computed from what is new in them."""
+    mlperf: bool = False
+    """Whether the firmware speaks MLPerf Tiny's protocol, too: what it prints are the spotter's posteriors."""
 
     def needs(self, network: Network, arena: int) -> Needs:
         """Bytes that it adds to a network with such an arena."""
-        return needs(self.front_end, network, arena)
+        needed = needs(self.front_end, network, arena)
+        if not self.mlperf:
+            return needed
+        kept = network.tensors[network.input].elements + 4 * len(network.classes)  # the input, and the results
+        flash = {"MLPerf Tiny's protocol": firmware.MLPERF_FLASH}
+        ram = {"MLPerf Tiny's protocol": firmware.MLPERF_RAM + kept}
+        return Needs(needed.flash | flash, needed.ram | ram)
 
 
 def objective(config: BuildConfig, board: Board, measured: Costs) -> Objective:
@@ -159,7 +168,7 @@ def listener(project: Project, network: Network) -> Listener:
     front_end = FrontEnd(project.front_end)
     settings = settings_of(project.stream, network.classes, hop=front_end.hop, rate=RATE)
     spotter = SpotterSpec(keywords_of(network.classes), settings, project.stream.temperature)
-    return Listener(front_end.spec, spotter, project.stream.reuse)
+    return Listener(front_end.spec, spotter, project.stream.reuse, project.build.mlperf)
 
 
 def salt(board: Board) -> str:
@@ -242,9 +251,10 @@ class _Compiler:
 def _audio(listener: Listener, network: Network, chunk: Chunk | None) -> dict[str, str]:
     try:
         stream = chunk.chunked.network if chunk else None
-        return audio_files(listener.front_end, listener.spotter, network, stream)
+        files = audio_files(listener.front_end, listener.spotter, network, stream)
     except IrError as error:
         raise ModelError(str(error), "change [front_end] or the words in pqk.toml") from error
+    return files | (mlperf_files(network) if listener.mlperf else {})
 
 
 def _compile(board: Board, generated: Path, build_id: str, directory: Path) -> None:

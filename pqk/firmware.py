@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import jinja2
+from pqk_codegen.generate import MLPERF_HEADER
 
 from pqk import assets, tools
 from pqk.boards import Board
@@ -37,6 +38,9 @@ WEIGHT_PREFIX = "pqk_w_"  # of the generator's constant tables
 ARENA = "pqk_arena"
 AUDIO_HEADER = "spotter.h"  # among what is generated, where the network comes with a front end
 AUDIO_SOURCES = ("audio.c", "crc32.c")  # of the firmware, only for such a network
+MLPERF_SOURCES = ("line.c", "mlperf.c", "text.c")  # only where MLPerf Tiny's protocol is spoken, too
+MLPERF_FLASH = 6144  # bytes of code for the check before compiling; measured: 4.8 KB on Cortex-M4
+MLPERF_RAM = 128  # bytes of its variables, input and results aside
 FIRMWARE_FLASH = 5120  # bytes of code for the check before compiling, kernels aside; measured: 4.3 KB
 FIRMWARE_RAM = 1024  # bytes of its variables, frame buffer and receive ring aside: last reply, fault stack
 
@@ -149,10 +153,11 @@ def compile_firmware(board: Board, generated: Path, out: Path) -> BuildResult:
 
 
 def _sources(board: Board, generated: Path, firmware: Path) -> list[Path]:
-    audio = (generated / AUDIO_HEADER).is_file()
+    optional = {AUDIO_HEADER: AUDIO_SOURCES, MLPERF_HEADER: MLPERF_SOURCES}
+    absent = {name for header, names in optional.items() if not (generated / header).is_file() for name in names}
     drivers = [f"uart_{board.uart.driver}.c", f"timer_{board.timer.driver}.c"]
     return [
-        *(path for path in sorted(firmware.glob("*.c")) if audio or path.name not in AUDIO_SOURCES),
+        *(path for path in sorted(firmware.glob("*.c")) if path.name not in absent),
         *(firmware / "port" / name for name in drivers),
         *sorted(generated.glob("*.c")),
     ]

@@ -380,6 +380,7 @@ def _record(project: Project, network: Network, compiled: Compiled, measured: tu
         "memory": {"flash": sizes["flash"], "ram": sizes["ram"]},
         "fallbacks": [*choices.fallbacks(plan), *compiled.notes],
         "stream": _stream(project, compiled),
+        "mlperf": project.build.mlperf,
     }
 
 

@@ -249,6 +249,8 @@ class BuildConfig:
     """At most so many kB (1024 bytes) of flash for the whole firmware."""
     straight_line_kb: float = 64.0
     """At most so many kB for code that is specialised to the weights: fast, and large."""
+    mlperf: bool = False
+    """Whether the firmware also speaks the text protocol of MLPerf Tiny's runner."""
 
     def __post_init__(self) -> None:
         _choice("build.objective", self.objective, ("speed", "size"))
@@ -524,6 +526,7 @@ refractory_ms = {stream.refractory_ms}        # after a detection there is no ot
 objective = {json.dumps(build.objective)}         # or "size": the smallest firmware instead of the fastest
 # flash_limit_kb = 128        # with "speed": the fastest firmware of at most so much flash
 straight_line_kb = {build.straight_line_kb}     # at most so much code specialised to the weights (fast and large)
+mlperf = {_toml(build.mlperf)}              # whether the firmware also speaks the protocol of MLPerf Tiny's runner
 """
 
 

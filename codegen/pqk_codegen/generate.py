@@ -21,6 +21,8 @@ HEADERS = (
     "pqk_mve.h",
 )
 BUILD_ID = "@BUILD_ID@"
+MLPERF_HEADER = "mlperf_model.h"
+"""Among `audio` where the firmware speaks MLPerf Tiny's protocol, too: see `generate_mlperf`."""
 
 
 def generate(
@@ -38,12 +40,13 @@ def generate(
         directory: where network.h, network.c and the kernels go.
         salt: what else makes a firmware different (board, firmware sources, compiler); part of the build id.
         audio: text by name of the files that make samples into the network's input and its logits into detections,
-            see `generate_spotter.audio_files`; None for a network that is given its input.
+            see `generate_spotter.audio_files`, and perhaps `generate_mlperf.mlperf_files`; None for a network that is
+            given its input.
         chunk: what computes the windows of a stream from what is new in them; None if each is computed as a whole.
 
     The build id, 16 hexadecimal digits, is a hash of every file written and of `salt`.
     """
-    files = _window_files(plan, audio is not None, chunk)
+    files = _window_files(plan, audio, chunk)
     sources = {*HEADERS, *plan.sources}
     if chunk:
         files |= _chunk_files(chunk)
@@ -61,9 +64,10 @@ def generate(
     return build_id
 
 
-def _window_files(plan: Plan, audio: bool, chunk: Chunk | None) -> dict[str, str]:
+def _window_files(plan: Plan, audio: Mapping[str, str] | None, chunk: Chunk | None) -> dict[str, str]:
     context = _context(plan) | {
-        "audio": audio,
+        "audio": audio is not None,
+        "mlperf": MLPERF_HEADER in (audio or {}),
         "chunk": chunk,
         "arena": max(plan.arena, chunk.plan.arena if chunk else 0),
         "is_chunk": False,

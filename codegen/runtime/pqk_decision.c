@@ -54,8 +54,7 @@ static uint32_t exponential(uint32_t distance) {
     return (uint32_t)powers[t % STEPS_PER_OCTAVE] >> (t / STEPS_PER_OCTAVE);
 }
 
-/* Writes the probabilities of the outputs. */
-static void probabilities(const int32_t *logits, uint16_t *out) {
+void pqk_probabilities(const int32_t *logits, uint16_t *out) {
     const int32_t best = largest(logits);
     uint32_t exponentials[PQK_OUTPUTS];
     uint32_t sum = 0;
@@ -74,7 +73,7 @@ static void smooth(const int32_t *logits, uint32_t smoothing) {
     for (uint32_t i = 0; i < PQK_OUTPUTS; i++) {
         sums[i] -= now[i];
     }
-    probabilities(logits, now);
+    pqk_probabilities(logits, now);
     for (uint32_t i = 0; i < PQK_OUTPUTS; i++) {
         sums[i] += now[i];
     }

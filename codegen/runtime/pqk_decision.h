@@ -26,6 +26,9 @@ typedef struct {
 /* Whether every value is in its range. */
 int pqk_settings_valid(const pqk_settings *settings);
 
+/* Writes the probabilities (PQK_OUTPUTS, in steps of 1 / PQK_ONE) that logits stand for. */
+void pqk_probabilities(const int32_t *logits, uint16_t *out);
+
 /* Begins anew: no inference and no detection so far. */
 void pqk_decision_reset(void);
 

@@ -35,7 +35,7 @@ int main(void) {
     take(&settings.refractory, sizeof settings.refractory);
     pqk_decision_reset();
     while (take(&samples, sizeof samples) && take(logits, sizeof logits)) {
-        probabilities(logits, row);
+        pqk_probabilities(logits, row);
         for (uint32_t i = 0; i < PQK_OUTPUTS; i++) {
             printf("%d ", row[i]);
         }

@@ -1,0 +1,105 @@
+#include "line.h"
+
+#include "board.h"
+#include "mlperf.h"
+#include "port.h"
+#include "protocol.h"
+
+#define FIRST_NO_VERSION '\t' /* tab, LF, CR and what is printable may be text */
+#if PQK_PROTOCOL_VERSION >= 9
+#error "a version of the protocol must be less than the first byte that may be text"
+#endif
+
+#define END '%'                             /* of a command */
+#define LONE_END_TICKS (PQK_TIMER_HZ / 10u) /* after which an END is no COBS code */
+#define FRAME_TICKS PQK_TIMER_HZ            /* of silence, after which a frame has been given up */
+
+static char text[PQK_MLPERF_MOST + 1u]; /* of a command, and room for the zero that ends it */
+static uint32_t length;                 /* of the command so far, which may be more than fits */
+static uint8_t kept; /* the first byte after a boundary; 0: none, or in a command */
+static uint8_t in_frame;
+static uint32_t last_byte; /* ticks when it came */
+
+static void end_command(void) {
+    if (length > PQK_MLPERF_MOST) {
+        pqk_mlperf_too_long();
+    } else {
+        text[length] = 0;
+        pqk_mlperf_command(text);
+    }
+    length = 0;
+}
+
+static void append(uint8_t byte) {
+    if (length < PQK_MLPERF_MOST) {
+        text[length] = (char)byte;
+    }
+    length += length <= PQK_MLPERF_MOST;
+}
+
+static void take_text(uint8_t byte) {
+    const int printable = byte >= ' ' && byte <= '~';
+    if (byte == END) {
+        end_command();
+    } else if (byte == '\r' || byte == '\n' || (length == 0 && (byte == ' ' || !printable))) {
+        return;
+    } else {
+        append(printable ? byte : '?');
+    }
+}
+
+static void take_frame(uint8_t byte) {
+    in_frame = byte != 0;
+    pqk_protocol_receive(byte);
+}
+
+/* A zero ends whatever there is; an END in front of it was no COBS code. */
+static void end_all(void) {
+    if (kept == END) {
+        end_command();
+    }
+    kept = 0;
+    length = 0;
+}
+
+/* The second byte after a boundary, or a later one of a command. */
+static void decide(uint8_t byte) {
+    const uint8_t first = kept;
+    kept = 0;
+    if (first && byte < FIRST_NO_VERSION) {
+        take_frame(first);
+        take_frame(byte);
+        return;
+    }
+    if (first) {
+        take_text(first);
+    }
+    if (length == 0) {
+        kept = byte;
+    } else {
+        take_text(byte);
+    }
+}
+
+void pqk_line_receive(uint8_t byte) {
+    const uint32_t now = pqk_timer_ticks();
+    if (in_frame && now - last_byte >= FRAME_TICKS) {
+        take_frame(0); /* which the protocol drops as damaged */
+    }
+    if (in_frame) {
+        take_frame(byte);
+    } else if (byte == 0) {
+        end_all();
+    } else {
+        decide(byte);
+    }
+    last_byte = now;
+}
+
+int pqk_line_idle(void) {
+    if (kept == END && pqk_timer_ticks() - last_byte >= LONE_END_TICKS) {
+        kept = 0;
+        end_command();
+    }
+    return kept != END;
+}

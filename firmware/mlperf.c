@@ -1,0 +1,324 @@
+#include "mlperf.h"
+
+#include "audio.h"
+#include "board.h"
+#include "infer.h"
+#include "mlperf_model.h"
+#include "network.h"
+#include "port.h"
+#include "pqk_decision.h"
+#include "text.h"
+
+#define PROFILE "ULPMark for tinyML Firmware V0.0.1" /* what the runner expects to read */
+#define VENDOR "pqk-mcu"
+
+#define BYTES_A_LINE 8u     /* of `db print` */
+#define MOST_DIGITS 9u      /* of a number in a command */
+#define DEFAULT_WARMUPS 10u /* of `infer` */
+
+#define MILLION 1000000u
+#define DECIMALS 6u /* of a result */
+
+static char *rest; /* of the command */
+
+static uint8_t input[PQK_INPUT_BYTES];
+static uint32_t expected; /* bytes that `db load` has announced */
+static uint32_t loaded;   /* of them */
+
+static uint32_t results[PQK_OUTPUTS]; /* of the last inference, in millionths */
+static uint8_t inferred;              /* there was one */
+
+static uint64_t elapsed; /* ticks from the clock's start to `last_look` */
+static uint32_t last_look;
+
+/* ---- printing ---- */
+
+static void line(const char *text) {
+    pqk_text(text);
+    pqk_text_end();
+}
+
+static void line_with(const char *text, uint32_t number, const char *end) {
+    pqk_text(text);
+    pqk_text_number(number);
+    line(end);
+}
+
+static void error(const char *text, const char *culprit) {
+    pqk_text("e-[");
+    pqk_text(text);
+    pqk_text(culprit);
+    line("]");
+}
+
+static void ready(void) {
+    line("m-ready");
+}
+
+/* ---- reading ---- */
+
+/* Cuts the next token out of the command; 0 where there is none. */
+static char *next_token(void) {
+    while (*rest == ' ') {
+        rest++;
+    }
+    if (!*rest) {
+        return 0;
+    }
+    char *const token = rest;
+    while (*rest && *rest != ' ') {
+        rest++;
+    }
+    if (*rest) {
+        *rest++ = 0;
+    }
+    return token;
+}
+
+static int same(const char *a, const char *b) {
+    while (*a && *a == *b) {
+        a++;
+        b++;
+    }
+    return *a == *b;
+}
+
+/* Reads a whole number, at least `least`; returns 0 and leaves `value` where the text is none. */
+static int number(const char *token, uint32_t least, uint32_t *value) {
+    uint32_t read = 0, digits = 0;
+    for (; token[digits] >= '0' && token[digits] <= '9' && digits < MOST_DIGITS; digits++) {
+        read = 10u * read + (uint32_t)(token[digits] - '0');
+    }
+    if (digits == 0 || token[digits] || read < least) {
+        return 0;
+    }
+    *value = read;
+    return 1;
+}
+
+/* A hexadecimal digit's value, or 16. */
+static uint32_t nibble(char digit) {
+    if (digit >= '0' && digit <= '9') {
+        return (uint32_t)(digit - '0');
+    }
+    const char lower = (char)(digit | 0x20);
+    return lower >= 'a' && lower <= 'f' ? (uint32_t)(lower - 'a') + 10u : 16u;
+}
+
+/* ---- the clock ---- */
+
+static void start_clock(void) {
+    elapsed = 0;
+    last_look = pqk_timer_ticks();
+}
+
+/* The counter's 32 bits may wrap between two starts, but not between two looks. */
+static void look_at_clock(void) {
+    const uint32_t now = pqk_timer_ticks();
+    elapsed += now - last_look;
+    last_look = now;
+}
+
+static void lap(void) {
+    line_with("m-lap-us-", (uint32_t)(elapsed * MILLION / PQK_TIMER_HZ), "");
+}
+
+/* ---- the buffer ---- */
+
+static void load(const char *token) {
+    uint32_t count;
+    if (!token || !number(token, 1, &count)) {
+        error("db load wants the number of bytes", "");
+    } else if (count > PQK_INPUT_BYTES) {
+        line_with("e-[db load: the input has ", PQK_INPUT_BYTES, " bytes]");
+    } else {
+        expected = count;
+        loaded = 0;
+        line_with("m-[Expecting ", count, " bytes]");
+    }
+}
+
+static void print_buffer(void) {
+    for (uint32_t i = 0; i < loaded; i++) {
+        pqk_text(i % BYTES_A_LINE ? "-" : "m-buffer-");
+        pqk_text_hex(input[i]);
+        if (i % BYTES_A_LINE == BYTES_A_LINE - 1u || i == loaded - 1u) {
+            pqk_text_end();
+        }
+    }
+}
+
+/* Takes all the digits or none. Bytes beyond those that were announced are ignored. */
+static void add_bytes(const char *digits) {
+    uint32_t count = 0;
+    while (nibble(digits[count]) < 16u) {
+        count++;
+    }
+    if (digits[count]) {
+        error("Invalid hex digit: ", digits);
+    } else if (count % 2u) {
+        error("Odd number of hex digits: ", digits);
+    } else if (loaded == expected) {
+        error("db load first", "");
+    } else {
+        for (uint32_t i = 0; i < count && loaded < expected; i += 2u) {
+            input[loaded++] = (uint8_t)(nibble(digits[i]) << 4 | nibble(digits[i + 1u]));
+        }
+        if (loaded == expected) {
+            line("m-load-done");
+        }
+    }
+}
+
+/* ---- commands ---- */
+
+static void name(void) {
+    line("m-name-dut-[" VENDOR "]");
+}
+
+static void profile(void) {
+    line("m-profile-[" PROFILE "]");
+    line("m-model-[" PQK_MLPERF_MODEL "]");
+}
+
+static void timestamp(void) {
+    look_at_clock();
+    lap();
+}
+
+static void db(void) {
+    const char *const token = next_token();
+    if (!token) {
+        error("db wants load, print or hex digits", "");
+    } else if (same(token, "load")) {
+        load(next_token());
+    } else if (same(token, "print")) {
+        print_buffer();
+    } else {
+        add_bytes(token);
+    }
+}
+
+static void print_results(void) {
+    if (!inferred) {
+        error("There was no inference yet", "");
+        return;
+    }
+    static const uint8_t order[PQK_OUTPUTS] = PQK_MLPERF_ORDER;
+    pqk_text("m-results-");
+    for (uint32_t i = 0; i < PQK_OUTPUTS; i++) {
+        const uint32_t result = results[order[i]];
+        pqk_text(i ? "," : "[");
+        pqk_text_number(result / MILLION);
+        pqk_text(".");
+        pqk_text_digits(result % MILLION, DECIMALS);
+    }
+    line("]");
+}
+
+/* The output that the network decides for: the first of the largest. */
+static uint32_t best_of(const int32_t *logits) {
+    uint32_t best = 0;
+    for (uint32_t i = 1; i < PQK_OUTPUTS; i++) {
+        best = logits[i] > logits[best] ? i : best;
+    }
+    return best;
+}
+
+/* Logits that are nearly the same have the same probability: a millionth, less than its last bit,
+ * makes the runner decide as the network does. */
+static void keep_results(const int32_t *logits) {
+    uint16_t probabilities[PQK_OUTPUTS];
+    pqk_probabilities(logits, probabilities);
+    for (uint32_t i = 0; i < PQK_OUTPUTS; i++) {
+        results[i] = (uint32_t)((uint64_t)probabilities[i] * MILLION / PQK_ONE);
+    }
+    const uint32_t best = best_of(logits);
+    results[best] += results[best] < MILLION;
+}
+
+static void run(uint32_t count) {
+    uint32_t ticks[PQK_LAYERS];
+    for (uint32_t i = 0; i < count; i++) {
+        pqk_take_input(0, input, PQK_INPUT_BYTES);
+        pqk_infer(ticks);
+        keep_results(pqk_network_logits());
+        look_at_clock();
+    }
+}
+
+static void run_and_tell(uint32_t count, uint32_t warmups) {
+    pqk_audio_end();
+    line_with("m-warmup-start-", warmups, "");
+    run(warmups);
+    line("m-warmup-done");
+    line_with("m-infer-start-", count, "");
+    line("m-lap-us-0");
+    start_clock(); /* not before: sending that line takes time */
+    run(count);
+    lap();
+    inferred = 1;
+    line("m-infer-done");
+    print_results();
+}
+
+static void infer(void) {
+    uint32_t count = 1, warmups = DEFAULT_WARMUPS;
+    const char *const first = next_token();
+    const char *const second = first ? next_token() : 0;
+    if (first && !number(first, 1, &count)) {
+        error("infer wants the number of inferences, not ", first);
+    } else if (second && !number(second, 0, &warmups)) {
+        error("infer wants the number of warm-ups, not ", second);
+    } else if (loaded != PQK_INPUT_BYTES) {
+        line_with("e-[infer wants an input: db load ", PQK_INPUT_BYTES, "]");
+    } else {
+        run_and_tell(count, warmups);
+    }
+}
+
+static void help(void) {
+    line("name, profile, timestamp: who this is, what it runs, microseconds");
+    line_with("db load N, db HEX, db print: an input of ", PQK_INPUT_BYTES, " bytes, 31 at a time");
+    line("infer N W, results: W + N inferences of it, and what the last one gave");
+}
+
+static const struct {
+    const char *name;
+    void (*run)(void);
+} commands[] = {
+    {"name", name},   {"profile", profile},       {"timestamp", timestamp}, {"db", db},
+    {"infer", infer}, {"results", print_results}, {"help", help},
+};
+
+static void carry_out(const char *wanted) {
+    for (uint32_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+        if (same(wanted, commands[i].name)) {
+            commands[i].run();
+            return;
+        }
+    }
+    error("Unknown command: ", wanted);
+}
+
+void pqk_mlperf_begin(void) {
+    line("m-timestamp-mode-performance");
+    line("m-lap-us-0");
+    start_clock();
+    line("m-init-done");
+    ready();
+}
+
+void pqk_mlperf_command(char *text) {
+    rest = text;
+    const char *const wanted = next_token();
+    if (wanted) {
+        carry_out(wanted);
+    }
+    ready();
+}
+
+void pqk_mlperf_too_long(void) {
+    error("Command too long", "");
+    ready();
+}
