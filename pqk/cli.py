@@ -3,18 +3,19 @@
 import os
 import shlex
 import sys
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from pqk import __version__
-from pqk.errors import PqkError
+from pqk.errors import BoardError, PqkError
 from pqk.project import FILE_NAME, Project
 
 if TYPE_CHECKING:
     from pqk.boards import Board
+    from pqk.pipeline import Build
     from pqk.sources import Source
 
 INTERRUPTED = 130  # what shells report for Ctrl-C
@@ -275,6 +276,55 @@ def tune(root: Path, board_name: str | None, port: str | None) -> None:
 
 @cli.command()
 @board_option
+@port_option
+@click.option("--export", "folder", type=click.Path(path_type=Path), help="Write the testing clips for the runner.")
+@click.option("--accuracy", is_flag=True, help="Send the testing clips, as the runner does.")
+@click.option("--performance", is_flag=True, help="Measure an inference, as the runner does.")
+@click.option("--limit", type=click.IntRange(min=1), help="Only so many clips, spread over the split.")
+@click.pass_obj
+def mlperf(
+    root: Path,
+    board_name: str | None,
+    port: str | None,
+    folder: Path | None,
+    accuracy: bool,
+    performance: bool,
+    limit: int | None,
+) -> None:
+    """Give the public runner of MLPerf Tiny a port to an emulated board, or measure as it does.
+
+    The runner opens a real board's own port by itself. The firmware must be built with mlperf = true.
+    """
+    project, board = _open(root, board_name)
+    if sum((folder is not None, accuracy, performance)) > 1:
+        raise click.UsageError("one of --export, --accuracy and --performance at a time")
+    from pqk import pipeline
+    from pqk.mlperf import client, export, run
+
+    built = pipeline.load_build(project, board.name)
+    if folder:
+        click.echo(f"wrote {export.write(export.testing(project, built, limit), folder)}")
+        return
+    if not (accuracy or performance):
+        _serve(board, built, port)
+        return
+    from pqk.console import bars
+
+    clips = export.testing(project, built, limit if accuracy else 1)
+    with run.started(board, built, port) as link, bars() as shown:
+        device = client.Client(link, link.port)
+        if accuracy:
+            done = run.accuracy(device, clips, lambda done, total: shown.update("clips on the device", done, total))
+            text = run.accuracy_line(done)
+        else:
+            data = clips.inputs[0].tobytes()
+            measured = run.performance(device, data, lambda done, total: shown.update("windows", done, total))
+            text = run.performance_line(measured, board)
+    click.echo("\n".join([text, *run.caveats(board, built)]))
+
+
+@cli.command()
+@board_option
 @click.option("--output", type=click.Path(path_type=Path), help="Folder for report.json and report.html.")
 @click.option("--open", "show", is_flag=True, help="Show the page in a browser, where there is a screen.")
 @click.pass_obj
@@ -438,6 +488,20 @@ def _source(name: str | None) -> "AbstractContextManager[Source]":
     from pqk.sources.file import AudioFile
 
     return AudioFile(Path(name))
+
+
+def _serve(board: "Board", built: "Build", port: str | None) -> None:
+    """Until Ctrl-C."""
+    from pqk.mlperf import run, serve
+
+    if not board.emulated:
+        raise BoardError(f"{board.name} is no emulated board", "give the runner the board's own port: pqk-mcu ports")
+    with run.started(board, built, port) as link, serve.terminal() as (ours, path):
+        for line in run.caveats(board, built):
+            click.echo(line, err=True)
+        click.echo(f"{path} is the port of {board.name}; Ctrl-C ends it")
+        with suppress(KeyboardInterrupt):
+            serve.forward(link, ours)
 
 
 def _evaluate_stream(

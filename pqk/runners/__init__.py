@@ -113,13 +113,25 @@ def connect(
     Raises:
         ToolError, BoardError, LinkError: see `flash`.
     """
-    if port is None:
-        runner = _runner(board, board.runner.kind)
-        with runner.start(board, state_dir, probe) as url, _device(board, url, expected_build) as device:
-            yield device
-    else:
-        with _device(board, port, expected_build) as device:
-            yield device
+    with (
+        started(board, state_dir, port=port, probe=probe) as where,
+        _device(board, where, expected_build) as device,
+    ):
+        yield device
+
+
+@contextmanager
+def started(board: Board, state_dir: Path, *, port: str | None = None, probe: str | None = None) -> Iterator[str]:
+    """The port or pySerial URL of the device, started if it must be. With `port` it is there and runs already.
+
+    Raises:
+        ToolError, BoardError, LinkError: see `flash`.
+    """
+    if port is not None:
+        yield port
+        return
+    with _runner(board, board.runner.kind).start(board, state_dir, probe) as url:
+        yield url
 
 
 def _device(board: Board, port: str, expected_build: str | None) -> Device:
