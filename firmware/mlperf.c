@@ -228,8 +228,9 @@ static uint32_t best_of(const int32_t *logits) {
 /* Logits that are nearly the same have the same probability: a millionth, less than its last bit,
  * makes the runner decide as the network does. */
 static void keep_results(const int32_t *logits) {
+    static const pqk_logit_scale scale = PQK_MLPERF_SCALE;
     uint16_t probabilities[PQK_OUTPUTS];
-    pqk_probabilities(logits, probabilities);
+    pqk_probabilities(logits, scale, probabilities);
     for (uint32_t i = 0; i < PQK_OUTPUTS; i++) {
         results[i] = (uint32_t)((uint64_t)probabilities[i] * MILLION / PQK_ONE);
     }

@@ -76,7 +76,7 @@ class Listener:
     reuse: bool
     """Whether windows of a stream are to be computed from what is new in them."""
     mlperf: bool = False
-    """Whether the firmware speaks MLPerf Tiny's protocol, too: what it prints are the spotter's posteriors."""
+    """Whether the firmware speaks MLPerf Tiny's protocol, too."""
 
     def needs(self, network: Network, arena: int) -> Needs:
         """Bytes that it adds to a network with such an arena."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from pqk_codegen.decision import scale_of
 from pqk_codegen.generate import MLPERF_HEADER, c_string
 from pqk_codegen.ir import Network
 from pqk_codegen.templates import template
@@ -29,6 +30,7 @@ def mlperf_files(network: Network) -> dict[str, str]:
         "network": network,
         "model": MODEL,
         "order": order(network.classes),
+        "scale": scale_of(network.tensors[network.output].scale),
         "names": [c_string(name) for name in network.classes],
     }
     return {MLPERF_HEADER: template(f"{MLPERF_HEADER}.j2").render(context)}

@@ -45,8 +45,8 @@ static int32_t largest(const int32_t *logits) {
 }
 
 /* e^(-distance steps of a logit), where PQK_ONE is 1. */
-static uint32_t exponential(uint32_t distance) {
-    const uint64_t steps = ((uint64_t)distance * PQK_LOGIT_MULTIPLIER) >> PQK_LOGIT_SHIFT;
+static uint32_t exponential(uint32_t distance, pqk_logit_scale scale) {
+    const uint64_t steps = ((uint64_t)distance * scale.multiplier) >> scale.shift;
     if (steps >= STEPS_TO_ZERO) {
         return 0;
     }
@@ -54,12 +54,12 @@ static uint32_t exponential(uint32_t distance) {
     return (uint32_t)powers[t % STEPS_PER_OCTAVE] >> (t / STEPS_PER_OCTAVE);
 }
 
-void pqk_probabilities(const int32_t *logits, uint16_t *out) {
+void pqk_probabilities(const int32_t *logits, pqk_logit_scale scale, uint16_t *out) {
     const int32_t best = largest(logits);
     uint32_t exponentials[PQK_OUTPUTS];
     uint32_t sum = 0;
     for (uint32_t i = 0; i < PQK_OUTPUTS; i++) {
-        exponentials[i] = exponential((uint32_t)best - (uint32_t)logits[i]);
+        exponentials[i] = exponential((uint32_t)best - (uint32_t)logits[i], scale);
         sum += exponentials[i];
     }
     for (uint32_t i = 0; i < PQK_OUTPUTS; i++) {
@@ -69,11 +69,12 @@ void pqk_probabilities(const int32_t *logits, uint16_t *out) {
 
 /* Replaces the oldest of the last `smoothing` inferences by the one with these logits. */
 static void smooth(const int32_t *logits, uint32_t smoothing) {
+    static const pqk_logit_scale scale = PQK_LOGIT_SCALE;
     uint16_t *const now = history[next];
     for (uint32_t i = 0; i < PQK_OUTPUTS; i++) {
         sums[i] -= now[i];
     }
-    pqk_probabilities(logits, now);
+    pqk_probabilities(logits, scale, now);
     for (uint32_t i = 0; i < PQK_OUTPUTS; i++) {
         sums[i] += now[i];
     }

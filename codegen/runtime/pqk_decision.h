@@ -26,8 +26,14 @@ typedef struct {
 /* Whether every value is in its range. */
 int pqk_settings_valid(const pqk_settings *settings);
 
+/* log2(e) * 16 times the real value of one step of a logit is multiplier / 2^shift. */
+typedef struct {
+    uint16_t multiplier;
+    uint16_t shift;
+} pqk_logit_scale;
+
 /* Writes the probabilities (PQK_OUTPUTS, in steps of 1 / PQK_ONE) that logits stand for. */
-void pqk_probabilities(const int32_t *logits, uint16_t *out);
+void pqk_probabilities(const int32_t *logits, pqk_logit_scale scale, uint16_t *out);
 
 /* Begins anew: no inference and no detection so far. */
 void pqk_decision_reset(void);

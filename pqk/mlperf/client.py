@@ -19,6 +19,11 @@ INFER_S = 30.0
 """For each line of the reply to `infer`: the inferences must be done in that time."""
 LOAD_BYTES = 31
 """Of the input, in a line at most."""
+GREETING = b"\0name%"
+"""The zero drops what another program may have left half said, our own protocol's frames included."""
+GREETING_S = 1.5
+"""For each attempt: a board that was reset by opening its port boots first, and half a frame is given up by then."""
+ATTEMPTS = 5
 QUIET_S = 0.05
 """Silence after which what an opened port still had to say is over."""
 
@@ -46,17 +51,19 @@ class Client:
     """The device at the other end of a link, which stays the caller's."""
 
     def __init__(self, link: Link, port: str, clock: Callable[[], float] = time.monotonic) -> None:
-        """Throw away what is on the line; the device has done nothing yet.
+        """Wait until the device says its name, whatever else is on the line.
 
         Args:
             link: an open link.
             port: its name, for messages.
             clock: seconds, for tests.
+
+        Raises:
+            LinkError: it does not.
         """
         self._link, self._port, self._clock = link, port, clock
         self._pending = b""
-        while link.read(QUIET_S):
-            pass
+        self._greet()
 
     def command(self, text: str, timeout: float = LINE_S) -> list[str]:
         """Send a command, without its `%`, and return the lines of the reply without the last one.
@@ -122,22 +129,42 @@ class Client:
             raise self._nonsense(command, lines)
         return matches[0]
 
+    def _greet(self) -> None:
+        for _ in range(ATTEMPTS):
+            self._link.write(GREETING)
+            if self._heard_name(self._clock() + GREETING_S):
+                while self._link.read(QUIET_S):
+                    pass
+                return
+        raise self._silence(GREETING_S * ATTEMPTS, "name")
+
+    def _heard_name(self, deadline: float) -> bool:
+        heard = b""
+        while (left := deadline - self._clock()) > 0:
+            heard += self._link.read(left)
+            if re.search(rb"m-name-dut-.+\r\nm-ready\r\n", heard):
+                return True
+        return False
+
     def _line(self, command: str, timeout: float) -> str:
         deadline = self._clock() + timeout
         while b"\n" not in self._pending:
             left = deadline - self._clock()
             data = self._link.read(left) if left > 0 else b""
             if not data:
-                raise LinkError(
-                    f"the device on {self._port} has said nothing for {timeout:g} s after {command!r}",
-                    "build with mlperf = true under [build], flash, and check the port",
-                )
+                raise self._silence(timeout, command)
             self._pending += data
         line, _, self._pending = self._pending.partition(b"\n")
         try:
             return line.decode("ascii").strip("\r")
         except UnicodeDecodeError as error:
             raise self._nonsense(command, [repr(line)]) from error
+
+    def _silence(self, seconds: float, command: str) -> LinkError:
+        return LinkError(
+            f"the device on {self._port} has given no answer to {command!r} for {seconds:g} s",
+            "build with mlperf = true under [build], flash, and check the port",
+        )
 
     def _nonsense(self, command: str, lines: list[str]) -> LinkError:
         return LinkError(f"the device on {self._port} answers {command!r} with {' / '.join(lines)}", "pqk-mcu flash")

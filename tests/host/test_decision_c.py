@@ -30,12 +30,13 @@ int main(void) {
     int32_t logits[PQK_OUTPUTS];
     uint64_t samples;
     uint16_t row[PQK_OUTPUTS];
+    const pqk_logit_scale scale = PQK_LOGIT_SCALE;
     take(settings.thresholds, sizeof settings.thresholds);
     take(&settings.smoothing, sizeof settings.smoothing);
     take(&settings.refractory, sizeof settings.refractory);
     pqk_decision_reset();
     while (take(&samples, sizeof samples) && take(logits, sizeof logits)) {
-        pqk_probabilities(logits, row);
+        pqk_probabilities(logits, scale, row);
         for (uint32_t i = 0; i < PQK_OUTPUTS; i++) {
             printf("%d ", row[i]);
         }

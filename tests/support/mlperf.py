@@ -13,10 +13,10 @@ PRINTED = (*WORDS, "_silence_", "_unknown_")
 BANNER = b"m-timestamp-mode-performance\r\nm-lap-us-0\r\nm-init-done\r\nm-ready\r\n"
 
 
-def results(network: Network, clip: np.ndarray, temperature: float = 1.0) -> str:
+def results(network: Network, clip: np.ndarray) -> str:
     """The line with the results of one clip, of a network with the benchmark's classes."""
     logits = interpreter.logits(network, clip[np.newaxis])[0]
-    likely = posteriors(logits, scale_of(network.tensors[network.output].scale, temperature))
+    likely = posteriors(logits, scale_of(network.tensors[network.output].scale))
     millionths = [int(value) * 10**6 // 2**15 for value in likely]
     best = int(logits.argmax())
     if millionths[best] < 10**6:
