@@ -16,18 +16,23 @@ import pytest
 import serial
 from pqk_codegen import interpreter, store
 from pqk_codegen.ir import Network
-from support import mlperf, recordings, seeds
+from support import mlperf, recordings, seeds, spotting
 from support.command import PROGRAM, pqk_mcu
+from support.mlperf import CLASSES
+from support.trained import ir_of, random_method
 
 from pqk import boards, features, firmware, pipeline, project, runners
 from pqk.build import compile_network, listener
+from pqk.features import Features
 from pqk.files import atomic_directory
+from pqk.frontend import FrontEnd
 from pqk.links import SerialLink
 from pqk.mlperf import run
 from pqk.mlperf.client import Client, Profile
 from pqk.pipeline import Build, Reporter
 from pqk.project import Project
 from pqk.train.blank import blank_network
+from pqk.train.integer import InputFormat
 
 CHECKOUT = Path(__file__).parents[2]
 DEMO = CHECKOUT / "demo" / "mlperf-kws"
@@ -52,21 +57,24 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     shutil.copytree(DEMO, root, ignore=shutil.ignore_patterns("build"))
     opened = project.load(root)
     data = recordings.write(root / "recordings", [*mlperf.WORDS, "marvin"], speakers=30)
-    network = replace(blank_network(opened), arch="ds-cnn")
     report = Reporter(note=lambda _: None, extracting=lambda *_: None, training=lambda _: None)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pipeline, "trained", lambda *_: _stored(root / "trained", network))
+        patch.setattr(pipeline, "trained", _made_up)
         made = pipeline.build(opened, BOARD, data=data, report=report)
     runners.flash(BOARD, made.elf, made.directory, expected_build=made.record["id"])
     inputs, _, _ = features.load(pipeline.features_directory(opened, made)).subset("testing")
     return Built(opened, made, pipeline.load_network(made), np.asarray(inputs))
 
 
-def _stored(folder: Path, network: Network) -> Path:
-    with atomic_directory(folder) as out:
-        store.save(network, out / "network")
+def _made_up(opened: Project, inputs: Features, *_: object) -> Path:
+    """A network that decides for each of the classes now and then, in place of `pipeline.trained`."""
+    rng, source = seeds.fresh("network"), InputFormat.of(FrontEnd(opened.front_end))
+    method = random_method(opened.compression.method, opened.network.arch, source, opened.compression, rng, CLASSES)
+    network = ir_of(method, opened.network.arch, CLASSES)
+    with atomic_directory(opened.root / "trained") as out:
+        store.save(spotting.calibrated(rng, network, inputs.inputs("testing")), out / "network")
         (out / "training.json").write_text("{}")
-    return folder
+    return opened.root / "trained"
 
 
 @pytest.fixture
@@ -89,7 +97,7 @@ def reply(link: SerialLink, command: bytes = b"") -> bytes:
 def test_the_demos_project() -> None:
     opened = project.load(DEMO)
     network = blank_network(opened)
-    assert opened.classes == mlperf.CLASSES
+    assert opened.classes == CLASSES
     assert (opened.board, opened.network.arch, opened.build.mlperf) == ("mps2-an386", "ds-cnn", True)
     assert network.tensors[network.input].shape == (1, 49, 10)
     assert network.tensors[network.input].elements == 490
@@ -194,7 +202,7 @@ def test_what_the_runner_reads(built: Built, tmp_path: Path) -> None:
     assert {*folder.iterdir()} == {*files, folder / "y_labels.csv"}
     assert [path.read_bytes() for path in files] == [clip.tobytes() for clip in built.inputs]
     labels = features.load(pipeline.features_directory(built.project, built.build)).subset("testing")[1]
-    assert [mlperf.PRINTED[int(row[2])] for row in rows] == [mlperf.CLASSES[label] for label in labels]
+    assert [mlperf.PRINTED[int(row[2])] for row in rows] == [CLASSES[label] for label in labels]
     assert len({row[2] for row in rows}) == 12
     again = pqk_mcu("mlperf", "--export", str(tmp_path / "datasets"), cwd=root)
     assert again.code == 3
@@ -269,5 +277,5 @@ def test_what_it_costs(built: Built, tmp_path: Path) -> None:
     assert own <= set(with_it["symbols"])
     assert not own & set(without["symbols"])
     assert 0 < with_it["flash"]["total"] - without["flash"]["total"] < firmware.MLPERF_FLASH
-    kept = 490 + 4 * len(mlperf.CLASSES)
+    kept = 490 + 4 * len(CLASSES)
     assert kept <= with_it["ram"]["total"] - without["ram"]["total"] < firmware.MLPERF_RAM + kept
