@@ -298,6 +298,8 @@ def mlperf(
     project, board = _open(root, board_name)
     if sum((folder is not None, accuracy, performance)) > 1:
         raise click.UsageError("one of --export, --accuracy and --performance at a time")
+    if limit and not (folder or accuracy):
+        raise click.UsageError("--limit goes with --export or --accuracy")
     from pqk import pipeline
     from pqk.mlperf import client, export, run
 

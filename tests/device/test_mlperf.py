@@ -209,6 +209,18 @@ def test_what_the_runner_reads(built: Built, tmp_path: Path) -> None:
     assert "is there already" in again.err
 
 
+def test_the_readmes_commands(built: Built) -> None:
+    """The first one serves until Ctrl-C: see the next test."""
+    text = (CHECKOUT / "README.md").read_text(encoding="utf-8")
+    (block,) = (block for block in re.findall(r"```sh\n(.*?)```", text, re.S) if "pqk-mcu mlperf" in block)
+    first, *others = (line.split() for line in block.splitlines())
+    assert first == ["pqk-mcu", "mlperf"]
+    for command in others:
+        assert command[:2] == first
+        outcome = pqk_mcu(*command[1:], cwd=built.project.root)
+        assert outcome.code == 0, outcome.err
+
+
 def test_a_port_for_the_runner(built: Built) -> None:
     """Opened, closed and opened again, as the runner does after `profile`."""
     process = subprocess.Popen(

@@ -84,6 +84,8 @@ def test_errors_with_a_project(tmp_path: Path) -> None:
         (["tune"], 2, "has not been built for mps2-an386", "pqk-mcu build"),
         (["eval"], 2, "has not been built for mps2-an386", "pqk-mcu build"),
         (["report"], 2, "has not been built for mps2-an386", "pqk-mcu build"),
+        (["mlperf"], 2, "has not been built for mps2-an386", "pqk-mcu build"),
+        (["mlperf", "--accuracy", "--performance"], 2, "one of --export, --accuracy and --performance", ""),
     ]
     for arguments, code, message, hint in cases:
         outcome = pqk_mcu(*arguments, cwd=root)

@@ -27,7 +27,7 @@ def test_every_setting_is_in_the_file(tmp_path: Path) -> None:
     text = project.create(tmp_path, "lights", ["yes", "no"], "mps2-an386").read_text()
     for config in (project.DataConfig, project.FrontEndConfig, project.NetworkConfig):
         assert all(f"{key} = " in text for key in config.__dataclass_fields__)
-    for config in (project.CompressionConfig, project.TrainingConfig, project.StreamConfig):
+    for config in (project.CompressionConfig, project.TrainingConfig, project.StreamConfig, project.BuildConfig):
         assert all(f"{key} = " in text for key in config.__dataclass_fields__)
 
 
