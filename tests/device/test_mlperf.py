@@ -1,5 +1,6 @@
 """MLPerf Tiny on the emulated M4: the demo's project with a random network, driven over both protocols."""
 
+import json
 import os
 import re
 import shutil
@@ -22,7 +23,8 @@ from support.mlperf import CLASSES
 from support.trained import ir_of, random_method
 
 from pqk import boards, features, firmware, pipeline, project, runners
-from pqk.build import compile_network, listener
+from pqk.boards import Board
+from pqk.build import Compiled, compile_network, listener
 from pqk.features import Features
 from pqk.files import atomic_directory
 from pqk.frontend import FrontEnd
@@ -273,21 +275,33 @@ def test_a_real_board_has_a_port_of_its_own(built: Built, tmp_path: Path) -> Non
     assert "pqk-mcu ports" in outcome.err
 
 
-def test_what_it_costs(built: Built, tmp_path: Path) -> None:
-    """Nothing unless it is asked for, and then no more than the check before compiling takes into account.
+def rebuilt(built: Built, folder: Path, board: Board, mlperf: bool) -> Compiled:
+    """The same network for another board, or without the protocol."""
+    opened = replace(built.project, build=replace(built.project.build, mlperf=mlperf))
+    heard = listener(opened, built.network)
+    return compile_network(built.network, board, folder / "firmware", opened.build, lambda _: None, listener=heard)
 
-    On a Cortex-M0, whose code is the largest.
-    """
-    sizes = []
-    for wanted in (False, True):
-        opened = replace(built.project, build=replace(built.project.build, mlperf=wanted))
-        heard, folder = listener(opened, built.network), tmp_path / str(wanted)
-        made = compile_network(built.network, SMALLEST, folder, opened.build, lambda _: None, listener=heard)
-        sizes.append(made.sizes)
-    without, with_it = sizes
+
+def test_what_it_costs(built: Built, tmp_path: Path) -> None:
+    """Nothing unless it is asked for, and then no more than the check before compiling takes into account."""
+    without = rebuilt(built, tmp_path, BOARD, mlperf=False).sizes
+    with_it = json.loads((built.build.elf.parent / "sizes.json").read_text())
     own = {"pqk_line_receive", "pqk_mlperf_command"}
     assert own <= set(with_it["symbols"])
     assert not own & set(without["symbols"])
     assert 0 < with_it["flash"]["total"] - without["flash"]["total"] < firmware.MLPERF_FLASH
     kept = 490 + 4 * len(CLASSES)
     assert kept <= with_it["ram"]["total"] - without["ram"]["total"] < firmware.MLPERF_RAM + kept
+
+
+def test_a_core_without_division(built: Built, tmp_path: Path) -> None:
+    made = rebuilt(built, tmp_path, SMALLEST, mlperf=True)
+    runners.flash(SMALLEST, made.elf, tmp_path, expected_build=made.build_id)
+    clip = built.inputs[0]
+    with runners.started(SMALLEST, tmp_path) as url:
+        link = SerialLink(url, SMALLEST.uart.baud)
+        client = Client(link, url)
+        client.load(clip.tobytes())
+        line = mlperf.results(built.network, clip)
+        assert client.infer(1).results == tuple(map(float, line[11:-1].split(",")))
+        link.close()

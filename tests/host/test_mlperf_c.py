@@ -340,3 +340,19 @@ def test_random_sequences_of_both(built: Built) -> None:
     found = answers(said(built, *pieces))[1:]
     replies = [reply.sequence if isinstance(reply, Frame) else reply[0] for reply in found]
     assert replies == [unit.reply for unit in units if unit.reply is not None]
+
+
+def test_hostile_bytes(built: Built) -> None:
+    """After any bytes at all, both protocols work; whatever was answered to them is ASCII or a sound frame."""
+    rng = seeds.fresh("hostile")
+    pieces = [(rng.bytes(int(rng.integers(1, 300))), int(rng.integers(2 * SECOND))) for _ in range(200)]
+    pieces += [(bytes(rng.choice([*b"db infer 019%% \r\n\0\2"], 60).tolist()), 0) for _ in range(200)]
+    (clip,) = clips(rng, 1)
+    end = [b"\0" + encode(HELLO), load(clip) + b"infer 1 0%"]
+    found = answers(said(built, *pieces, *end))
+    infer, loaded, hello = found[-1], found[-2], found[-18 - 1]
+    assert isinstance(hello, Frame)
+    assert (hello.type, hello.sequence) == (Type.HELLO | REPLY, HELLO.sequence)
+    assert loaded == ["m-load-done", READY]
+    assert isinstance(infer, list)
+    assert infer[-2] == mlperf.results(built.network, clip)
