@@ -12,7 +12,7 @@ from enum import IntEnum
 
 from pqk_codegen.decision import Detection, Settings
 
-VERSION = 2
+VERSION = 3
 DELIMITER = b"\0"
 REPLY = 0x80  # a reply has its request's type with this bit
 UNSOLICITED = 0  # sequence number of a FAULT
@@ -86,6 +86,7 @@ class ErrorCode(IntEnum):
     NO_INPUT = 5
     SESSION = 6
     SETTINGS = 7
+    ORDER = 8
 
 
 class BadFrame(Exception):

@@ -12,7 +12,7 @@ from pqk import tools
 from pqk.boards import Board
 from pqk.device import Device
 from pqk.errors import BoardError, ToolError
-from pqk.links import SerialLink
+from pqk.links import open_link
 from pqk.protocol import Hello
 from pqk.runners.custom import Custom
 from pqk.runners.jlink import JLink
@@ -124,7 +124,7 @@ def connect(
 
 def _device(board: Board, port: str, expected_build: str | None) -> Device:
     baud = board.uart.baud
-    return Device(SerialLink(port, baud), board=board.name, port=port, baud=baud, expected_build=expected_build)
+    return Device(open_link(port, baud), board=board.name, port=port, baud=baud, expected_build=expected_build)
 
 
 def _runner(board: Board, kind: str) -> Runner:
