@@ -34,7 +34,7 @@
 #define ERROR_BYTES (2u + 1u + 40u) /* the longest text below has 33 characters */
 #define REFUSAL_BYTES (HEADER_BYTES + ERROR_BYTES + CRC_BYTES)
 #define NUMBERS 0x10000u /* sequence numbers go round */
-#define HELLO_BYTES (44u + sizeof PQK_BOARD_NAME + sizeof PQK_BUILD_ID + sizeof PQK_TIMER_DRIVER)
+#define HELLO_BYTES (46u + sizeof PQK_BOARD_NAME + sizeof PQK_BUILD_ID + sizeof PQK_TIMER_DRIVER)
 #define LARGER(a, b) ((a) > (b) ? (a) : (b))
 #define REPLY_BYTES                                                                                \
     (HEADER_BYTES + LARGER(LARGER(RESULT_BYTES, AUDIO_BYTES), LARGER(HELLO_BYTES, ERROR_BYTES)) +  \
@@ -139,6 +139,7 @@ static void hello(uint32_t sequence) {
     pqk_put(&reply, CLIP_SAMPLES, 4);
     pqk_put(&reply, SAMPLE_RATE, 4);
     pqk_put(&reply, HOP, 2);
+    pqk_put(&reply, PQK_UART_IN_FLIGHT, 2);
     pqk_put_text(&reply, PQK_BOARD_NAME);
     pqk_put_text(&reply, PQK_BUILD_ID);
     pqk_put_text(&reply, PQK_TIMER_DRIVER);

@@ -3,9 +3,9 @@
  *   COBS(version u8 | type u8 | sequence u16 | payload | CRC16-XMODEM u16) | 0x00
  *
  * with every number little-endian and the CRC over all that stands before it. The host asks, the
- * device answers with the same sequence number. The host may send several requests without waiting
- * for replies. They are carried out in the order of their numbers and each once, so a host that
- * hears nothing may repeat itself:
+ * device answers with the same sequence number. The host may send so many requests without waiting
+ * for replies as HELLO says. They are carried out in the order of their numbers and each once, so a
+ * host that hears nothing may repeat itself:
  *
  *   - the next number is carried out and answered;
  *   - the last one is answered with the same reply as before;

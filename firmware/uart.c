@@ -50,6 +50,14 @@ void pqk_uart_write(const uint8_t *bytes, uint32_t count) {
     }
 }
 
+void pqk_uart_hold(void) {
+    pqk_cpu_disable_interrupt(PQK_UART_IRQ);
+}
+
+void pqk_uart_release(void) {
+    pqk_cpu_enable_interrupt(PQK_UART_IRQ);
+}
+
 void pqk_uart_wait(void) {
     uint32_t mask = pqk_cpu_mask_interrupts(); /* else a byte could arrive between look and sleep */
     if (pqk_ring_empty() && !pqk_uart_received()) {

@@ -28,7 +28,6 @@ from pqk.protocol import (
 )
 
 BITS_PER_BYTE = 10  # on the line: start, eight, stop
-IN_FLIGHT = 4  # requests; at 4 kB each they outlast the delays of any adapter, and what is lost is noticed early
 SETTLE_S = 0.05  # silence after which a line that was just opened counts as quiet
 SETTLE_LIMIT_S = 2.0  # a line that never falls silent is tried anyway
 REPLY_TIMEOUT_S = 1.0  # on top of the time that the bytes take
@@ -106,6 +105,7 @@ class Conversation:
         self._link, self._who, self._baud, self._clock = link, who, baud, clock
         self._reader = FrameReader()
         self._next: int | None = None
+        self._in_flight = 1
         self._last_seen = "nothing"
 
     def settle(self) -> None:
@@ -119,9 +119,9 @@ class Conversation:
         # The number is drawn so that a reply to another program's HELLO is not taken for ours.
         return self._exchange(randbelow(SEQUENCES), [Request(Type.HELLO, b"", timeout, attempts)])
 
-    def begin(self, sequence: int) -> None:
-        """The next request has this number; HELLO tells it."""
-        self._next = sequence
+    def begin(self, sequence: int, in_flight: int) -> None:
+        """The next request has this number, and so many may be on their way; HELLO tells it."""
+        self._next, self._in_flight = sequence, max(1, in_flight)
 
     def ask(self, *requests: Request) -> Frame:
         """The reply to the last of some requests, all of which the device carries out once, in this order.
@@ -139,9 +139,9 @@ class Conversation:
             reply = self._exchange(first, requests)
         except Refused:
             if len(requests) == 1:  # nothing is left behind
-                self.begin((first + 1) % SEQUENCES)
+                self._next = (first + 1) % SEQUENCES
             raise
-        self.begin((first + len(requests)) % SEQUENCES)
+        self._next = (first + len(requests)) % SEQUENCES
         return reply
 
     def parsed(self, parse: Callable[[bytes], _Message], frame: Frame) -> _Message:
@@ -157,7 +157,7 @@ class Conversation:
         flight = _Flight(first, requests)
         silences = 0
         while silences < flight.awaited.attempts:
-            while flight.sent < min(len(requests), flight.answered + IN_FLIGHT):
+            while flight.sent < min(len(requests), flight.answered + self._in_flight):
                 self._link.write(flight.messages[flight.sent])
                 flight.sent += 1
             before = flight.answered

@@ -144,7 +144,7 @@ class Device:
                 f"the timer of {self._board} on {self._port} stands still ({facts.timer}): nothing can be measured",
                 "choose another timer.driver in the board's file",
             )
-        self._conversation.begin(facts.free_sequence)
+        self._conversation.begin(facts.free_sequence, facts.in_flight)
         return facts
 
     def infer(self, features: Features) -> Inference:

@@ -60,3 +60,9 @@ class ModelError(PqkError):
     """The intermediate representation is damaged, or asks for what the generator cannot do."""
 
     exit_code = 8
+
+
+class BusyError(PqkError):
+    """Another process is doing the same."""
+
+    exit_code = 10

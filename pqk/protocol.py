@@ -23,7 +23,7 @@ _CRC = struct.Struct("<H")
 _OFFSET = struct.Struct("<I")
 _STREAM = struct.Struct("<II")
 _SETTINGS = struct.Struct("<HHIH")
-_HELLO = struct.Struct("<HHHIIIIIIIIIH")
+_HELLO = struct.Struct("<HHHIIIIIIIIIHH")
 _RESULT = struct.Struct("<IIIH")
 _STREAMED = struct.Struct("<IIIIIHB")
 _DETECTION = struct.Struct("<BHQ")
@@ -127,6 +127,8 @@ class Hello:
     sample_rate: int
     hop: int
     """Samples from frame to frame."""
+    in_flight: int
+    """Requests that the host may send before the first is answered."""
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,10 @@ class Qemu:
             finally:
                 _end(process)
 
+    def reset(self, board: Board, probe: str | None = None) -> None:
+        """Starting it boots it anew."""
+        del board, probe
+
 
 def arguments(board: Board, elf: Path, url: str) -> list[str]:
     """The command that boots `elf` with the UART on the ports of `url`, see `pqk.datagrams`."""

@@ -72,7 +72,7 @@ class SimulatedDevice:
             audio = (CLIP_SAMPLES, RATE, HOP) if self.audio else (0, 0, 0)
             numbers = (self.last + 1) % 65536, OUTPUTS, LAYERS, PAYLOAD, INPUT_BYTES, 1000, 10, 20, 30, 40, *audio
             payload = (
-                struct.pack("<HHHIIIIIIIIIH", *numbers) + text(self.board) + text(self.build_id) + text("toy timer")
+                struct.pack("<HHHIIIIIIIIIHH", *numbers, 4) + text(self.board) + text(self.build_id) + text("toy timer")
             )
             return self._reply(frame, frame.type | REPLY, payload)
         if not self.session:

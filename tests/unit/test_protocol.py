@@ -168,13 +168,13 @@ def test_payloads_of_audio() -> None:
 
 
 def test_hello() -> None:
-    payload = struct.pack("<HHHIIIIIIIIIH", *range(1, 14)) + b"\x05board\x04id42\x05timer"
+    payload = struct.pack("<HHHIIIIIIIIIHH", *range(1, 15)) + b"\x05board\x04id42\x05timer"
     hello = protocol.parse_hello(payload)
     assert (hello.board, hello.build_id, hello.timer) == ("board", "id42", "timer")
     assert (hello.free_sequence, hello.outputs, hello.layers) == (1, 2, 3)
     assert (hello.largest_payload, hello.input_bytes, hello.timer_hz) == (4, 5, 6)
     assert (hello.flash, hello.ram, hello.stack, hello.arena) == (7, 8, 9, 10)
-    assert (hello.clip_samples, hello.sample_rate, hello.hop) == (11, 12, 13)
+    assert (hello.clip_samples, hello.sample_rate, hello.hop, hello.in_flight) == (11, 12, 13, 14)
 
 
 def test_a_fault_is_told_in_words() -> None:
