@@ -9,7 +9,7 @@ from typing import IO
 
 from pqk import datagrams, tools
 from pqk.boards import Board
-from pqk.errors import LinkError
+from pqk.errors import LinkError, LinkLost
 from pqk.files import atomic_write_bytes
 from pqk.runners.probe import Flashing
 
@@ -87,7 +87,7 @@ def _explained(error: LinkError, board: Board, process: subprocess.Popen[bytes],
         line for line in tools.tail(output.read().decode(errors="replace")).splitlines() if "info:" not in line
     )
     ended = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
-    return LinkError(
+    return LinkLost(
         f"{error.message}; the emulator of {board.name} {ended}{': ' + words if words else ''}",
         error.hint or "run the command again",
     )

@@ -109,7 +109,7 @@ def test_noise_without_end_is_not_collected() -> None:
     ],
 )
 def test_payloads_cut_short_are_refused(parse) -> None:  # type: ignore[no-untyped-def]
-    hello = struct.pack("<HHHIIIIIIIIIH", *range(13)) + b"\x02ab\x01c\x00"
+    hello = struct.pack("<HHHIIIIIIIIIHH", *range(14)) + b"\x02ab\x01c\x00"
     result = struct.pack("<IIIHIIH2i", 9, 1, 3, 2, 4, 5, 2, -1, 2**31 - 1)
     whole = {
         protocol.parse_hello: hello,
