@@ -1,4 +1,4 @@
-"""Boards on the desk: a program writes the flash and resets the board, which then runs by itself."""
+"""Boards on the desk: something writes the flash and resets the board, which then runs by itself."""
 
 import re
 from abc import ABC, abstractmethod
@@ -58,10 +58,21 @@ NO_TARGET = (
 )
 
 
-class Probe(ABC):
-    """See `pqk.runners.Runner`. A subclass says what to run."""
+class Desk:
+    """A board that runs by itself. See `pqk.runners.Runner`; a subclass says how it is written."""
 
     kind: ClassVar[str]
+
+    @contextmanager
+    def start(self, board: Board, state_dir: Path, probe: str | None = None) -> Iterator[str]:
+        """The board runs already: yield its port. Raises LinkError where that is not there, see `pqk.ports.of`."""
+        del state_dir
+        yield ports.of(board, probe)
+
+
+class Probe(Desk, ABC):
+    """A board that another program writes. A subclass says what to run."""
+
     troubles: ClassVar[tuple[Trouble, ...]] = ()
 
     @abstractmethod
@@ -79,12 +90,6 @@ class Probe(ABC):
                 tools.run(argv, limit_s=LIMIT_S)
             except ToolError as error:
                 raise self._explained(error) from error
-
-    @contextmanager
-    def start(self, board: Board, state_dir: Path, probe: str | None = None) -> Iterator[str]:
-        """The board runs already: yield its port. Raises LinkError where that is not there, see `pqk.ports.of`."""
-        del state_dir
-        yield ports.of(board, probe)
 
     def _explained(self, error: ToolError) -> ToolError:
         for trouble in self.troubles:

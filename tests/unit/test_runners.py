@@ -185,7 +185,7 @@ def test_a_program_that_waits_for_ever(tmp_path: Path, monkeypatch: pytest.Monke
         runners.flash(asking, firmware(tmp_path), tmp_path, expected_build="")
 
 
-@pytest.mark.parametrize("kind", sorted(set(runners.RUNNERS) - {"qemu", "custom"}))
+@pytest.mark.parametrize("kind", sorted(set(runners.RUNNERS) - {"qemu", "custom", "uf2", "mass-storage"}))
 def test_a_program_that_is_missing(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ToolError, match="is not installed, or not in PATH") as caught:
