@@ -110,6 +110,14 @@ def test_a_command_of_the_board_s_file(tmp_path: Path) -> None:
         assert hint in caught.value.hint
 
 
+def test_a_boot_loader_s_port_is_not_the_board_s(tmp_path: Path) -> None:
+    nano = boards.load("arduino-nano-33-ble")
+    command = ["bossac", "--port=ttyACM0", "-U", "-i", "-e", "-w", str(firmware(tmp_path).with_suffix(".bin")), "-R"]
+    assert rehearsed(tmp_path, nano, probe="ttyACM0", port="/dev/ttyUSB0") == [command]
+    with pytest.raises(BoardError, match="wants a probe"):
+        rehearsed(tmp_path, nano, port="/dev/ttyUSB0")
+
+
 def test_an_emulated_board_needs_no_program(tmp_path: Path) -> None:
     assert rehearsed(tmp_path, boards.load("mps2-an386")) == []
     assert list(tmp_path.iterdir()) == [tmp_path / "my build"]
