@@ -4,11 +4,15 @@ import re
 import struct
 import zlib
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
+from pqk_codegen.generate import generate
+from pqk_codegen.plan import plan
+from support import networks, seeds
 from support.device import build
 
-from pqk import boards, tools
+from pqk import boards, firmware, tools
 from pqk.boards import Board
 
 EXCEPTIONS = 16
@@ -78,6 +82,18 @@ def test_sections_lie_in_their_memory(image: Image) -> None:
         assert address + size <= region.origin + region.size
     assert image.sections[".stack"] == (memory.ram.origin, memory.stack)
     assert len(image.words) * 4 <= memory.flash.size
+
+
+@pytest.mark.parametrize("name", [name for name in boards.names() if not boards.load(name).emulated])
+def test_a_real_board_has_room_for_a_network_that_suits_it(name: str, tmp_path: Path) -> None:
+    """A res8-narrow, or one with two channels for 16 kB of RAM. Emulated boards run theirs in test_generated.py."""
+    board = boards.load(name)
+    network = networks.res8(seeds.fresh("network"), channels=19 if board.memory.ram.size >= 64 << 10 else 2)
+    generate(plan(network, board.cpu), tmp_path / "generated")
+    built = firmware.compile_firmware(board, tmp_path / "generated", tmp_path / "firmware")
+    assert built.flash.total == built.bin.stat().st_size < board.memory.flash.size
+    assert built.ram.arena > 4040  # its input
+    assert built.ram.total < board.memory.ram.size
 
 
 def test_vectors_elsewhere_are_pointed_to(image: Image) -> None:
