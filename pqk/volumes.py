@@ -14,6 +14,7 @@ from pqk.errors import ToolError
 LOOK_EVERY_S = 0.25
 VANISHES_S = 5.0  # until a computer has noticed that a drive is gone
 _GONE = (errno.EIO, errno.ENODEV, errno.ENXIO, errno.ENOENT)  # what it says of one until then
+_NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
 _MOUNTS = Path("/proc/mounts")  # Linux: proc(5), fstab(5)
 _VOLUMES = Path("/Volumes")  # macOS
 _FAT = ("vfat", "msdos")
@@ -85,9 +86,9 @@ def copy(source: Path, volume: Path) -> None:
     except OSError as error:
         if error.errno in _GONE and wait(lambda: not there(volume), VANISHES_S):
             return
-        raise ToolError(
-            f"cannot write {target}: {error.strerror}", "unplug the board, plug it in again, and flash again"
-        ) from error
+        again = "unplug the board, plug it in again, and flash again"
+        hint = "mount it so that you may write to it" if error.errno in _NOT_ALLOWED else again
+        raise ToolError(f"cannot write {target}: {error.strerror}", hint) from error
 
 
 def there(volume: Path) -> bool:

@@ -208,15 +208,30 @@ def test_a_full_drive(desk: Desk) -> None:
     assert desk.slept == 0
 
 
+def failing(code: int) -> Callable[[int], None]:
+    """In place of a function that takes a file."""
+
+    def fail(_: int) -> None:
+        raise OSError(code, os.strerror(code))
+
+    return fail
+
+
+def test_a_drive_that_may_not_be_written(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.boot_loader("RPI-RP2", "RPI-RP2")
+    monkeypatch.setattr(volumes.os, "fsync", failing(errno.EROFS))
+    error = desk.refused(PICO, "uf2")
+    assert os.strerror(errno.EROFS) in error.message
+    assert "may write to it" in error.hint
+
+
 def test_a_board_that_restarts_before_the_last_word(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     drive = desk.boot_loader("RPI-RP2", "RPI-RP2")
-
-    def gone(_: int) -> None:
-        raise OSError(errno.EIO, os.strerror(errno.EIO))
-
-    monkeypatch.setattr(volumes.os, "fsync", gone)
+    monkeypatch.setattr(volumes.os, "fsync", failing(errno.EIO))
     error = desk.refused(PICO, "uf2")  # the drive stays: it is an error
     assert os.strerror(errno.EIO) in error.message
+    assert "plug it in again" in error.hint
+    assert desk.slept == pytest.approx(5)
     desk.then = [lambda: shutil.rmtree(drive)]
     desk.flash(PICO, "uf2")
 
