@@ -18,7 +18,7 @@ RETURNS_S = 10.0
 
 
 class MassStorage(Desk):
-    """`target` is the drive's label, `args` the board's codes in DETAILS.TXT or MBED.HTM, four characters each."""
+    """`args` are the board's codes in DETAILS.TXT or MBED.HTM, four characters each, `target` is the drive's label."""
 
     kind = "mass-storage"
 
@@ -47,8 +47,13 @@ class MassStorage(Desk):
 
 
 def _is(volume: Path, label: str, codes: tuple[str, ...]) -> bool:
-    """Whether the drive has the label, to which a desktop adds a number where it is taken, or one of the codes."""
-    return bool(re.fullmatch(rf"{re.escape(label)} ?\d*", volume.name, re.IGNORECASE)) or _code(volume) in codes
+    """Whether the drive has one of the codes; where it says none, the label, to which a desktop may add a number.
+
+    A label alone tells less: the drives of micro:bit v1 and v2 have the same.
+    """
+    if codes and (code := _code(volume)):
+        return code in codes
+    return re.fullmatch(rf"{re.escape(label)} ?\d*", volume.name, re.IGNORECASE) is not None
 
 
 def _code(volume: Path) -> str:

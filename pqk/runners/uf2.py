@@ -87,8 +87,11 @@ def _image(flashing: Flashing) -> bytes:
 
 def _family(flashing: Flashing) -> int:
     try:
-        (family,) = flashing.how.args
-        return int(family, 16)
+        (text,) = flashing.how.args
+        family = int(text, 16)
+        if not 0 <= family < 2**32:
+            raise ValueError(text)
+        return family
     except ValueError as error:
         raise BoardError(
             f"{flashing.board.name}: runner.args of kind uf2 = {list(flashing.how.args)} must be the id of the family",

@@ -247,7 +247,7 @@ def test_firmware_that_is_not_there(desk: Desk) -> None:
         assert error.hint == "pqk-mcu build"
 
 
-@pytest.mark.parametrize("args", [(), ("RP2040",), ("1", "2")])
+@pytest.mark.parametrize("args", [(), ("RP2040",), ("1", "2"), ("0x1_0000_0000",), ("-1",)])
 def test_a_family_that_is_none(args: tuple[str, ...], desk: Desk) -> None:
     board = dataclasses.replace(PICO, runners=(Runner("uf2", "RPI-RP2", args),))
     with pytest.raises(BoardError, match="must be the id of the family"):
@@ -305,6 +305,12 @@ def test_a_board_s_code_tells_it(desk: Desk) -> None:
     error = desk.refused(nucleo, "mass-storage")
     assert error.message == "no drive called NODE_H743ZI is mounted"
     assert "plug the board in" in error.hint
+
+
+def test_a_code_tells_more_than_a_label(desk: Desk) -> None:
+    """A micro:bit v2 calls its drive the same."""
+    desk.drive("MICROBIT", "DETAILS.TXT", DETAILS.format("9904"))
+    assert "no drive called MICROBIT" in desk.refused(MICROBIT, "mass-storage").message
 
 
 def test_two_boards(desk: Desk) -> None:

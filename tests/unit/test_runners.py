@@ -166,6 +166,8 @@ def nowhere(*_: object) -> str:
         ("jlink", "JLinkExe", "Connecting to J-Link via USB...FAILED", "no debug probe", "plug the board in"),
         ("jlink", "JLinkExe", "Cannot connect to target.", "does not reach", "reset"),
         ("stm32loader", "stm32loader", "Can't init into bootloader", "does not answer", "BOOT0"),
+        ("custom", "flasher", "No device found on ttyACM0", "no boot loader answers", "reset button twice"),
+        ("custom", "flasher", "Verify failed", "what the flash holds", "flash again"),
         ("custom", "flasher", "no luck today", "ended with status 1", "the program's own"),
     ],
 )
