@@ -69,6 +69,10 @@ class Desk:
         del state_dir
         yield ports.of(board, probe)
 
+    def reset(self, board: Board, probe: str | None = None) -> None:
+        """Nothing: only a debug probe can do that."""
+        del board, probe
+
 
 class Probe(Desk, ABC):
     """A board that another program writes. A subclass says what to run."""
@@ -79,13 +83,25 @@ class Probe(Desk, ABC):
     def commands(self, flashing: Flashing) -> list[list[str]]:
         """What to run, one after the other."""
 
+    def reset_commands(self, how: Runner, probe: str | None) -> list[list[str]]:
+        """What resets the board; nothing where the program at work cannot."""
+        del how, probe
+        return []
+
     def write(self, flashing: Flashing) -> None:
         """Run the commands.
 
         Raises:
             ToolError: a program is missing or has failed; a trouble that is known is named, with the next step.
         """
-        for argv in self.commands(flashing):
+        self._run(self.commands(flashing))
+
+    def reset(self, board: Board, probe: str | None = None) -> None:
+        """Run what resets the board. Raises ToolError, see `write`."""
+        self._run(self.reset_commands(board.runner, probe))
+
+    def _run(self, commands: list[list[str]]) -> None:
+        for argv in commands:
             try:
                 tools.run(argv, limit_s=LIMIT_S)
             except ToolError as error:
