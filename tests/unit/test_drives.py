@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from support import seeds
 
-from pqk import boards, runners, volumes
+from pqk import boards, runners, tools, volumes
 from pqk.boards import Runner
 from pqk.errors import BoardError, LinkError, ToolError
 from pqk.runners import uf2
@@ -338,6 +338,12 @@ def test_a_dry_run_says_what_would_be_copied(board: boards.Board, kind: str, wha
     drive = desk.boot_loader("MICROBIT", "RPI-RP2")
     assert runners.rehearse(board, desk.elf, desk.folder, kind=kind) == [["cp", source, str(drive / Path(file).name)]]
     assert set(desk.folder.rglob("*")) == {*before, desk.folder / "media", drive, drive / "INFO_UF2.TXT"}
+
+
+def test_a_board_without_a_probe_is_not_reset() -> None:
+    with tools.dry_run() as commands:
+        runners.reset(PICO)
+    assert commands == []
 
 
 @pytest.mark.parametrize("name", boards.names())
