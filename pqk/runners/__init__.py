@@ -16,12 +16,14 @@ from pqk.links import open_link
 from pqk.protocol import Hello
 from pqk.runners.custom import Custom
 from pqk.runners.jlink import JLink
+from pqk.runners.mass_storage import MassStorage
 from pqk.runners.openocd import OpenOcd
 from pqk.runners.probe import Flashing
 from pqk.runners.pyocd import PyOcd
 from pqk.runners.qemu import Qemu
 from pqk.runners.stm32cubeprogrammer import Stm32CubeProgrammer
 from pqk.runners.stm32loader import Stm32Loader
+from pqk.runners.uf2 import Uf2
 
 
 class Runner(Protocol):
@@ -40,11 +42,13 @@ class Runner(Protocol):
 RUNNERS: dict[str, Runner] = {
     "custom": Custom(),
     "jlink": JLink(),
+    "mass-storage": MassStorage(),
     "openocd": OpenOcd(),
     "pyocd": PyOcd(),
     "qemu": Qemu(),
     "stm32cubeprogrammer": Stm32CubeProgrammer(),
     "stm32loader": Stm32Loader(),
+    "uf2": Uf2(),
 }
 
 

@@ -1,4 +1,4 @@
-"""Boards on the desk: a program writes the flash and resets the board, which then runs by itself."""
+"""Boards on the desk: something writes the flash and resets the board, which then runs by itself."""
 
 import re
 from abc import ABC, abstractmethod
@@ -58,10 +58,25 @@ NO_TARGET = (
 )
 
 
-class Probe(ABC):
-    """See `pqk.runners.Runner`. A subclass says what to run."""
+class Desk:
+    """A board that runs by itself. See `pqk.runners.Runner`; a subclass says how it is written."""
 
     kind: ClassVar[str]
+
+    @contextmanager
+    def start(self, board: Board, state_dir: Path, probe: str | None = None) -> Iterator[str]:
+        """The board runs already: yield its port. Raises LinkError where that is not there, see `pqk.ports.of`."""
+        del state_dir
+        yield ports.of(board, probe)
+
+    def reset(self, board: Board, probe: str | None = None) -> None:
+        """Nothing: only a debug probe can do that."""
+        del board, probe
+
+
+class Probe(Desk, ABC):
+    """A board that another program writes. A subclass says what to run."""
+
     troubles: ClassVar[tuple[Trouble, ...]] = ()
 
     @abstractmethod
@@ -84,12 +99,6 @@ class Probe(ABC):
     def reset(self, board: Board, probe: str | None = None) -> None:
         """Run what resets the board. Raises ToolError, see `write`."""
         self._run(self.reset_commands(board.runner, probe))
-
-    @contextmanager
-    def start(self, board: Board, state_dir: Path, probe: str | None = None) -> Iterator[str]:
-        """The board runs already: yield its port. Raises LinkError where that is not there, see `pqk.ports.of`."""
-        del state_dir
-        yield ports.of(board, probe)
 
     def _run(self, commands: list[list[str]]) -> None:
         for argv in commands:

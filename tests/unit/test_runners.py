@@ -110,6 +110,14 @@ def test_a_command_of_the_board_s_file(tmp_path: Path) -> None:
         assert hint in caught.value.hint
 
 
+def test_a_boot_loader_s_port_is_not_the_board_s(tmp_path: Path) -> None:
+    nano = boards.load("arduino-nano-33-ble")
+    command = ["bossac", "--port=ttyACM0", "-U", "-i", "-e", "-w", str(firmware(tmp_path).with_suffix(".bin")), "-R"]
+    assert rehearsed(tmp_path, nano, probe="ttyACM0", port="/dev/ttyUSB0") == [command]
+    with pytest.raises(BoardError, match="wants a probe"):
+        rehearsed(tmp_path, nano, port="/dev/ttyUSB0")
+
+
 def test_an_emulated_board_needs_no_program(tmp_path: Path) -> None:
     assert rehearsed(tmp_path, boards.load("mps2-an386")) == []
     assert list(tmp_path.iterdir()) == [tmp_path / "my build"]
@@ -158,6 +166,8 @@ def nowhere(*_: object) -> str:
         ("jlink", "JLinkExe", "Connecting to J-Link via USB...FAILED", "no debug probe", "plug the board in"),
         ("jlink", "JLinkExe", "Cannot connect to target.", "does not reach", "reset"),
         ("stm32loader", "stm32loader", "Can't init into bootloader", "does not answer", "BOOT0"),
+        ("custom", "flasher", "No device found on ttyACM0", "no boot loader answers", "reset button twice"),
+        ("custom", "flasher", "Verify failed", "what the flash holds", "flash again"),
         ("custom", "flasher", "no luck today", "ended with status 1", "the program's own"),
     ],
 )
@@ -185,7 +195,7 @@ def test_a_program_that_waits_for_ever(tmp_path: Path, monkeypatch: pytest.Monke
         runners.flash(asking, firmware(tmp_path), tmp_path, expected_build="")
 
 
-@pytest.mark.parametrize("kind", sorted(set(runners.RUNNERS) - {"qemu", "custom"}))
+@pytest.mark.parametrize("kind", sorted(set(runners.RUNNERS) - {"qemu", "custom", "uf2", "mass-storage"}))
 def test_a_program_that_is_missing(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ToolError, match="is not installed, or not in PATH") as caught:
