@@ -106,7 +106,6 @@ def write_report(project: Project, board: Board, output: Path | None) -> Path:
         name=board.name,
         title=board.title,
         cpu=board.cpu,
-        emulated=board.emulated,
         status=board.status,
         flash=board.memory.flash.size,
         ram=board.memory.ram.size,

@@ -12,11 +12,11 @@ BOARD = BoardFacts(
     name="mps2-an386",
     title="Arm MPS2+ AN386",
     cpu="cortex-m4",
-    emulated=True,
     status="runs in CI (QEMU)",
     flash=4 << 20,
     ram=4 << 20,
     modelled=True,
+    per_second=None,
 )
 WORDS = ("down", "go", "left", "no", "right", "stop", "up", "yes")
 FACTS: dict[str, tuple[str, ...]] = {
