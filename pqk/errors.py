@@ -56,3 +56,9 @@ class ModelError(PqkError):
     """The intermediate representation is damaged, or asks for what the generator cannot do."""
 
     exit_code = 8
+
+
+class CheckError(PqkError):
+    """A report was made, and does not keep the limits that it was given."""
+
+    exit_code = 9

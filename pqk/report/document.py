@@ -256,6 +256,7 @@ def _layers(built: Record, evaluated: Record, board: BoardFacts) -> list[dict[st
 def _per_class(classes: tuple[str, ...], matrix: list[list[int]]) -> list[dict[str, Any]]:
     return [
         {"label": name, "clips": sum(row), "correct": row[index], "recall": counts.recall(matrix, index)}
+        | {"false_positives": sum(other[index] for other in matrix) - row[index]}
         for index, (name, row) in enumerate(zip(classes, matrix, strict=True))
     ]
 

@@ -208,6 +208,8 @@ def test_accuracy_parity_and_confusion_follow_from_the_answers(inputs: dict[str,
     assert sum(matrix[i][i] for i in range(10)) / clips == report["accuracy"]["device"]
     assert matrix[3][5] == sum((a, b) == (3, 5) for a, b in zip(labels, answers, strict=True))
     assert [entry["clips"] for entry in report["per_class"]] == [labels.count(index) for index in range(10)]
+    wrong = [answer for label, answer in zip(labels, answers, strict=True) if label != answer]
+    assert [entry["false_positives"] for entry in report["per_class"]] == [wrong.count(index) for index in range(10)]
     assert report["per_class"][4]["recall"] == matrix[4][4] / labels.count(4)
     for key, (low, high) in report["confidence"].items():
         assert low < report["accuracy"][key] < high
