@@ -41,8 +41,8 @@ def compare(report: Mapping[str, Any], found: Found) -> dict[str, Any]:
 def measured(comparison: Mapping[str, Any]) -> dict[str, str]:
     """How the comparison was made, in words; an entry of the report's `measured`."""
     test = (
-        " p: McNemar's exact test on the clips that only one of the two gets right; it takes clips for independent, and "
-        "says nothing on how another seed would do."
+        " p: McNemar's exact test on the clips that only one of the two gets right; it takes clips for independent, "
+        "and says nothing on how another seed would do."
     )
     return {
         "figure": f"Against {comparison['name']}",

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pqk.report.key_figures import COUNT, SHARE, said, said_difference, said_percent
+from pqk.report.key_figures import SHARE, bare, said_difference, said_percent
 from pqk.report.text import visible
 
 NONE = "–"
@@ -52,7 +52,7 @@ def sheets(comparison: Mapping[str, Any]) -> list[Sheet]:
     unit, unit_there = comparison["unit"], comparison["unit_there"]
     there = "there" if unit == unit_there else f"{unit_there}, there"
     return [
-        Sheet("figures", ("figure", "here", "there", "difference", "in percent"), _figures(comparison)),
+        Sheet("figures", ("figure", "in", "here", "there", "difference", "in percent"), _figures(comparison), left=2),
         Sheet(
             "classes",
             ("class", "recall here", "there", "difference", "wrongly taken for it here", "there", "difference"),
@@ -68,41 +68,43 @@ def sheets(comparison: Mapping[str, Any]) -> list[Sheet]:
 
 
 def _figures(comparison: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    return [
-        (
-            row["title"],
-            _said(row["here"], row["unit"]),
-            _said(row["there"], row["unit_there"]),
-            said_difference(row["difference"], row["unit"]),
-            said_percent(row["percent"]),
-        )
-        for row in comparison["figures"]
-    ]
+    rows: list[tuple[str, ...]] = []
+    for row in comparison["figures"]:
+        units = [unit if unit != SHARE else "" for unit in (row["unit"], row["unit_there"])]
+        cells = _bare(row["here"], row["unit"]), _bare(row["there"], row["unit_there"])
+        changes = said_difference(row["difference"], row["unit"]), said_percent(row["percent"])
+        rows.append((row["title"], _both(*units), *cells, *changes))
+    return rows
 
 
 def _classes(comparison: Mapping[str, Any]) -> list[tuple[str, ...]]:
     return [
-        (visible(row["label"]), *_values(row["recall"], SHARE), *_values(row["false_positives"], COUNT))
+        (visible(row["label"]), *_values(row["recall"], SHARE), *_values(row["false_positives"], "clips"))
         for row in comparison["per_class"]
     ]
 
 
 def _layers(comparison: Mapping[str, Any]) -> list[tuple[str, ...]]:
     return [
-        (visible(row["name"]), _kernel(row), *_values(row, COUNT), said_percent(row["percent"]))
+        (
+            visible(row["name"]),
+            _both(row["kernel"], row["kernel_there"]),
+            *_values(row, comparison["unit"]),
+            said_percent(row["percent"]),
+        )
         for row in comparison["layers"]
     ]
 
 
-def _kernel(row: Mapping[str, Any]) -> str:
-    here, there = (visible(kernel) if kernel else NONE for kernel in (row["kernel"], row["kernel_there"]))
-    return here if here == there else f"{here}, there {there}"
+def _both(here: str | None, there: str | None) -> str:
+    """What a row is in: once where both runs say the same."""
+    ours, theirs = (NONE if name is None else visible(name) for name in (here, there))
+    return ours if here == there else f"{ours}, there {theirs}"
 
 
 def _values(row: Mapping[str, Any], unit: str) -> tuple[str, str, str]:
-    here, there = _said(row["here"], unit), _said(row["there"], unit)
-    return here, there, said_difference(row["difference"], unit)
+    return _bare(row["here"], unit), _bare(row["there"], unit), said_difference(row["difference"], unit)
 
 
-def _said(value: float | None, unit: str) -> str:
-    return NONE if value is None else said(value, unit)
+def _bare(value: float | None, unit: str) -> str:
+    return NONE if value is None else bare(value, unit)

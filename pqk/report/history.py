@@ -52,7 +52,11 @@ def keep(report: Mapping[str, Any], root: Path, now: datetime) -> Entry:
                 return Entry(number, kept)
     entry = {"time": now.isoformat(timespec="seconds"), **measurement}
     number = max((number for number, _ in _files(root)), default=0) + 1
-    create_text(root / FOLDER / f"{number:04}-{stem}.json", json.dumps(entry, indent=1, ensure_ascii=False) + "\n")
+    content = json.dumps(entry, indent=1, ensure_ascii=False) + "\n"
+    try:
+        create_text(root / FOLDER / f"{number:04}-{stem}.json", content)
+    except FileExistsError:  # another process has just made it
+        return keep(report, root, now)
     return Entry(number, entry)
 
 

@@ -8,8 +8,6 @@ from pqk.report.records import Record
 
 COMMAND = "pqk-mcu report"
 SHARE, BYTES, MILLISECONDS = "share", "bytes", "ms"
-COUNT = ""
-"""Of what a table's head says already."""
 MINUS = "−"
 
 
@@ -69,13 +67,19 @@ def key_figures(report: Mapping[str, Any], name: str = "report") -> list[Figure]
 
 def said(value: float, unit: str) -> str:
     """0.953 and SHARE -> "95.30 %"; 57568 and BYTES -> "57,568 bytes"."""
+    number = bare(value, unit)
+    return number if unit == SHARE else f"{number} {unit}"
+
+
+def bare(value: float, unit: str) -> str:
+    """Without the unit, where that stands elsewhere; a share keeps its percent sign."""
     if unit == SHARE:
         return f"{100 * value:.2f} %"
-    return f"{value:,.2f} ms" if unit == MILLISECONDS else f"{value:,.10g} {unit}".rstrip()
+    return f"{value:,.2f}" if unit == MILLISECONDS else f"{value:,.10g}"
 
 
 def said_difference(difference: float | None, unit: str) -> str:
-    """With its sign, and without the unit that stands beside it; shares in points. A dash where there is none."""
+    """With its sign and without its unit; shares in points. A dash where there is none."""
     if difference is None:
         return "–"
     if unit == SHARE:
