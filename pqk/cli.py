@@ -283,7 +283,9 @@ def tune(root: Path, board_name: str | None, port: str | None) -> None:
 @click.option(
     "--fail-worse", "worse", multiple=True, metavar="NAME=BY", help="With --against: accuracy=0.01, flash=2%."
 )
-@click.option("--junit", type=click.Path(path_type=Path), help="File for these checks, and parity, as JUnit XML.")
+@click.option(
+    "--junit", type=click.Path(path_type=Path, dir_okay=False), help="File for these checks, and parity, as JUnit XML."
+)
 @click.pass_obj
 def report(
     root: Path,

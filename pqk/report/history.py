@@ -17,6 +17,7 @@ from pqk.files import create_text
 from pqk.report.document import SCHEMA
 
 FOLDER = "history"
+_HINT = "pqk-mcu report writes report.json; a damaged file of a history can be removed"
 _NAME = re.compile(r"(\d+)-.+\.json")
 
 
@@ -71,7 +72,7 @@ def find(what: str, root: Path) -> Found:
     Raises PqkError: it is none of these, or the file cannot be read.
     """
     kept = entries(root)
-    numbered = [entry for entry in kept if str(entry.number) == what]
+    numbered = [entry for entry in kept if what.isdecimal() and entry.number == int(what)]
     chosen = numbered or [entry for entry in kept if entry.report["build"]["id"] == what]
     if chosen:
         return Found(f"number {chosen[-1].number}", chosen[-1].report)
@@ -88,11 +89,9 @@ def read(path: Path) -> dict[str, Any]:
     try:
         report = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise PqkError(
-            f"{path} cannot be read: {error}", "a report.json is meant, as pqk-mcu report writes it"
-        ) from error
+        raise PqkError(f"{path} cannot be read: {error}", _HINT) from error
     if not isinstance(report, dict) or report.get("schema") != SCHEMA or "answers" not in report:
-        raise PqkError(f"{path} is no report of this version", "a report.json is meant, as pqk-mcu report writes it")
+        raise PqkError(f"{path} is no report of this version", _HINT)
     return report
 
 

@@ -38,7 +38,8 @@ def key_figures(report: Mapping[str, Any], name: str = "report") -> list[Figure]
     record = Record(name, COMMAND, report)
     parity, cost = record.table("parity"), record.table("cost")
     flash, ram = (record.table("memory").table(part) for part in ("flash", "ram"))
-    unit, clips = cost.text("kind"), f"of {parity.whole('clips'):,} clips"
+    unit, cost_of_one = cost.text("kind"), cost.table("per_inference").number("median")
+    clips = f"of {parity.whole('clips'):,} clips"
     figures = [Figure("accuracy", "accuracy", SHARE, record.table("accuracy").share("device"), more_is_better=True)]
     unseen = record.optional_table("unseen_unknown_recall")
     if unseen is not None:
@@ -47,9 +48,9 @@ def key_figures(report: Mapping[str, Any], name: str = "report") -> list[Figure]
     figures += [
         Figure("different_features", "clips with other features", clips, parity.whole("different_features")),
         Figure("different_logits", "clips with other outputs", clips, parity.whole("different_logits")),
+        Figure(unit.split()[-1], "an inference", unit, cost_of_one),
     ]
     for key, figure, title, counted in (
-        ("per_inference", unit.split()[-1], "an inference", unit),
         ("milliseconds", "milliseconds", "an inference, time", MILLISECONDS),
         ("front_end", "front_end", "a second's front end", unit),
         ("per_second_of_audio", "second_of_audio", "a second, front end and inference", unit),

@@ -183,7 +183,9 @@ def test_other_classes_are_named() -> None:
     assert (found["no"]["recall"]["difference"], found["no"]["false_positives"]["difference"]) == (None, None)
 
 
-@pytest.mark.parametrize("path", [("cost", "kind"), ("board", "title"), ("answers", "right"), ("memory", "ram")])
+@pytest.mark.parametrize(
+    "path", [("cost", "kind"), ("cost", "per_inference"), ("board", "title"), ("answers", "right"), ("memory", "ram")]
+)
 def test_a_hole_in_the_other_report_is_named(path: tuple[str, str]) -> None:
     other = copy.deepcopy(assemble(**records(2)))
     del other[path[0]][path[1]]

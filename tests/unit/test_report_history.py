@@ -83,13 +83,13 @@ def test_a_report_is_found_by_number_build_and_path(tmp_path: Path) -> None:
     for report in (first, second, third):
         keep(report, tmp_path, NOON)
     assert find("1", tmp_path).report["accuracy"] == first["accuracy"]
-    assert find("1", tmp_path).name == "number 1"
+    assert find("1", tmp_path).name == find("0001", tmp_path).name == "number 1"
     assert find("5f0c2a9be81d4437", tmp_path).name == "number 2", "the newest of a build"
     assert find("77aa", tmp_path).name == "number 3"
     path = tmp_path / "elsewhere.json"
     path.write_text(json.dumps(second))
     assert find(str(path), tmp_path).report == json.loads(path.read_text())
-    for what in ("4", "01", "5f0c", str(tmp_path), "nowhere.json"):
+    for what in ("4", "-1", "5f0c", str(tmp_path), "nowhere.json"):
         with pytest.raises(PqkError, match="no file") as caught:
             find(what, tmp_path)
         assert "pqk-mcu history" in caught.value.hint
