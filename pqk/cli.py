@@ -132,7 +132,8 @@ def flash(
         for argv in runners.rehearse(*where, kind=kind, probe=probe, port=port):
             click.echo(shlex.join(argv))
         return
-    hello = runners.flash(*where, expected_build=built.record["id"], kind=kind, probe=probe, port=port)
+    expected = built.record["id"]
+    hello = runners.flash(*where, expected_build=expected, kind=kind, probe=probe, port=port, tell=click.echo)
     click.echo(f"{board.title} runs build {hello.build_id}")
 
 

@@ -89,11 +89,13 @@ def evaluation(result: dict[str, Any]) -> str:
     clips = result["clips"]
     right = sum(a == b for a, b in zip(result["labels"], result["predictions"], strict=True))
     cost = sorted(result["per_inference"])
+    troubles = [f"{result[key]} {key}" for key in ("dropped_frames", "resets", "reconnections") if result[key]]
     return "\n".join(
         [
             f"{right} of {clips} {result['split']} clips right on the device ({100 * right / clips:.2f} %)",
             f"{result['different_logits']} clips with logits that differ from the integer reference",
             f"{cost[len(cost) // 2]:,.0f} {result['unit']} per inference (median), {cost[0]:,.0f} to {cost[-1]:,.0f}",
+            *([f"got over on the way: {', '.join(troubles).replace('_', ' ')}"] if troubles else []),
         ]
     )
 

@@ -3,7 +3,7 @@
 The verbs here check and wait; what differs between kinds is behind `Runner`. How bytes travel is `pqk.links`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Protocol
@@ -61,6 +61,7 @@ def flash(
     kind: str | None = None,
     probe: str | None = None,
     port: str | None = None,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> Hello:
     """Put `elf` onto the board, start it, and wait until it says hello as `expected_build`.
 
@@ -72,13 +73,16 @@ def flash(
         kind: of the board's runners; None for the usual one.
         probe: serial number of the debug probe, where there may be several.
         port: serial port or pySerial URL; None where the runner finds it.
+        tell: called with a line about each step as it begins.
 
     Raises:
         ToolError: there is no firmware, or a program is missing or has failed.
         BoardError: the board's file has no such runner.
         LinkError: the board does not answer afterwards, or as another build.
     """
+    tell(f"{kind or board.runner.kind} puts {elf} on {board.name}")
     _write(board, elf, state_dir, kind, probe, port)
+    tell("waiting until it says hello")
     with connect(board, state_dir, expected_build=expected_build, port=port, probe=probe) as device:
         return device.facts
 

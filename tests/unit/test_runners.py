@@ -203,6 +203,34 @@ def test_a_program_that_is_missing(kind: str, tmp_path: Path, monkeypatch: pytes
     assert "install" in caught.value.hint
 
 
+def test_a_board_that_hangs_is_reset_where_a_probe_can(monkeypatch: pytest.MonkeyPatch) -> None:
+    run: list[list[str]] = []
+    monkeypatch.setattr(runners.probe.tools, "run", lambda argv, **_: run.append(argv))
+    runners.reset(board("pyocd"), probe="066F")
+    runners.reset(board("openocd", "-f", "interface/stlink.cfg", target="target/stm32f4x.cfg"))
+    runners.reset(board("stm32cubeprogrammer"))
+    for kind in ("jlink", "stm32loader", "uf2", "mass-storage"):
+        runners.reset(board(kind))
+    runners.reset(boards.load("mps2-an386"))
+    runners.reset(board("pyocd"), port="socket://far:1")  # where a probe of this computer does not reach
+    interface = ["-f", "interface/stlink.cfg", "-f", "target/stm32f4x.cfg"]
+    assert run == [
+        ["pyocd", "reset", "-W", "-t", "CHIP", "-u", "066F"],
+        ["openocd", *interface, "-c", "init; reset run; shutdown"],
+        ["STM32_Programmer_CLI", "--connect", "port=SWD mode=UR reset=HWrst", "--rst"],
+    ]
+
+
+def test_flashing_tells_its_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program(tmp_path, monkeypatch, "pyocd", status=0)
+    monkeypatch.setattr(runners.probe.ports, "of", nowhere)
+    told: list[str] = []
+    elf = firmware(tmp_path)
+    with pytest.raises(LinkError, match="nowhere"):
+        runners.flash(board("pyocd"), elf, tmp_path, expected_build="", tell=told.append)
+    assert told == [f"pyocd puts {elf} on nucleo-f446re", "waiting until it says hello"]
+
+
 def test_the_command_line_prints_what_would_run(tmp_path: Path) -> None:
     (tmp_path / "pqk.toml").write_text('[project]\nname = "p"\nwords = ["yes", "no"]\nboard = "nucleo-f446re"\n')
     built = tmp_path / "build" / NUCLEO.name
