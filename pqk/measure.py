@@ -63,7 +63,7 @@ def run_evaluation(
         evaluate.Unit(board.timer.unit, board.timer.units_per_tick),
         built.directory / _journal(split, port),
         progress,
-        revive=lambda: runners.reset(board, port=port),
+        revive=lambda: runners.reset(board, built.directory, port=port),
     )
     evaluation.save(_evaluation_path(built.directory))
     return evaluation.record()

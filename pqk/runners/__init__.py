@@ -35,7 +35,7 @@ class Runner(Protocol):
     def start(self, board: Board, state_dir: Path, probe: str | None = None) -> AbstractContextManager[str]:
         """Start the board and yield its port or the URL of its UART; end it with the block."""
 
-    def reset(self, board: Board, probe: str | None = None) -> None:
+    def reset(self, board: Board, state_dir: Path, probe: str | None = None) -> None:
         """Make a board that hangs begin anew, where that can be done."""
 
 
@@ -87,14 +87,14 @@ def flash(
         return device.facts
 
 
-def reset(board: Board, *, port: str | None = None, probe: str | None = None) -> None:
+def reset(board: Board, state_dir: Path, *, port: str | None = None, probe: str | None = None) -> None:
     """Make a board that hangs begin anew; does nothing where there is no way to, as over a `port` that was named.
 
     Raises:
         ToolError: the program that should do it is missing or has failed.
     """
     if port is None:
-        _runner(board, board.runner.kind).reset(board, probe)
+        _runner(board, board.runner.kind).reset(board, state_dir, probe)
 
 
 def rehearse(

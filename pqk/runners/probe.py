@@ -69,9 +69,9 @@ class Desk:
         del state_dir
         yield ports.of(board, probe)
 
-    def reset(self, board: Board, probe: str | None = None) -> None:
+    def reset(self, board: Board, state_dir: Path, probe: str | None = None) -> None:
         """Nothing: only a debug probe can do that."""
-        del board, probe
+        del board, state_dir, probe
 
 
 class Probe(Desk, ABC):
@@ -83,9 +83,9 @@ class Probe(Desk, ABC):
     def commands(self, flashing: Flashing) -> list[list[str]]:
         """What to run, one after the other."""
 
-    def reset_commands(self, how: Runner, probe: str | None) -> list[list[str]]:
+    def reset_commands(self, how: Runner, state_dir: Path, probe: str | None) -> list[list[str]]:
         """What resets the board; nothing where the program at work cannot."""
-        del how, probe
+        del how, state_dir, probe
         return []
 
     def write(self, flashing: Flashing) -> None:
@@ -96,9 +96,9 @@ class Probe(Desk, ABC):
         """
         self._run(self.commands(flashing))
 
-    def reset(self, board: Board, probe: str | None = None) -> None:
+    def reset(self, board: Board, state_dir: Path, probe: str | None = None) -> None:
         """Run what resets the board. Raises ToolError, see `write`."""
-        self._run(self.reset_commands(board.runner, probe))
+        self._run(self.reset_commands(board.runner, state_dir, probe))
 
     def _run(self, commands: list[list[str]]) -> None:
         for argv in commands:

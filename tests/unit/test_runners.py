@@ -203,22 +203,25 @@ def test_a_program_that_is_missing(kind: str, tmp_path: Path, monkeypatch: pytes
     assert "install" in caught.value.hint
 
 
-def test_a_board_that_hangs_is_reset_where_a_probe_can(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_board_that_hangs_is_reset_where_a_probe_can(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run: list[list[str]] = []
     monkeypatch.setattr(runners.probe.tools, "run", lambda argv, **_: run.append(argv))
-    runners.reset(board("pyocd"), probe="066F")
-    runners.reset(board("openocd", "-f", "interface/stlink.cfg", target="target/stm32f4x.cfg"))
-    runners.reset(board("stm32cubeprogrammer"))
+    runners.reset(board("pyocd"), tmp_path, probe="066F")
+    runners.reset(board("openocd", "-f", "interface/stlink.cfg", target="target/stm32f4x.cfg"), tmp_path)
+    runners.reset(board("stm32cubeprogrammer"), tmp_path)
     for kind in ("jlink", "stm32loader", "uf2", "mass-storage"):
-        runners.reset(board(kind))
-    runners.reset(boards.load("mps2-an386"))
-    runners.reset(board("pyocd"), port="socket://far:1")  # where a probe of this computer does not reach
+        runners.reset(board(kind), tmp_path)
+    runners.reset(boards.load("mps2-an386"), tmp_path)
+    runners.reset(board("pyocd"), tmp_path, port="socket://far:1")  # where a probe of this computer does not reach
     interface = ["-f", "interface/stlink.cfg", "-f", "target/stm32f4x.cfg"]
+    jlink = ["-if", "SWD", "-speed", "4000", "-device", "CHIP"]
     assert run == [
         ["pyocd", "reset", "-W", "-t", "CHIP", "-u", "066F"],
         ["openocd", *interface, "-c", "init; reset run; shutdown"],
         ["STM32_Programmer_CLI", "--connect", "port=SWD mode=UR reset=HWrst", "--rst"],
+        ["JLinkExe", "-nogui", "1", *jlink, "-CommanderScript", str(tmp_path / "reset.jlink")],
     ]
+    assert (tmp_path / "reset.jlink").read_text().splitlines() == ["ExitOnError 1", "r", "g", "exit"]
 
 
 def test_flashing_tells_its_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
