@@ -53,13 +53,15 @@ static void take_frame(uint8_t byte) {
     pqk_protocol_receive(byte);
 }
 
-/* A zero ends whatever there is; an END in front of it was no COBS code. */
+/* A zero ends whatever there is; an END in front of it was no COBS code. The protocol drops the
+ * frame that was given up, if there was one, and only now: what it says to that is for its host. */
 static void end_all(void) {
     if (kept == END) {
         end_command();
     }
     kept = 0;
     length = 0;
+    pqk_protocol_receive(0);
 }
 
 /* The second byte after a boundary, or a later one of a command. */
@@ -84,7 +86,7 @@ static void decide(uint8_t byte) {
 void pqk_line_receive(uint8_t byte) {
     const uint32_t now = pqk_timer_ticks();
     if (in_frame && now - last_byte >= FRAME_TICKS) {
-        take_frame(0); /* which the protocol drops as damaged */
+        in_frame = 0;
     }
     if (in_frame) {
         take_frame(byte);

@@ -12,8 +12,8 @@
  * directly in front of a frame, without a zero between them, is taken for that frame's COBS code;
  * pqk-mcu sends a zero before every frame.
  *
- * A frame whose host went away in the middle of it would swallow every command after it. It ends
- * when nothing comes for a second. */
+ * A frame whose host went away in the middle of it would swallow every command after it. It is
+ * given up when nothing comes for a second. */
 #ifndef PQK_LINE_H
 #define PQK_LINE_H
 

@@ -43,6 +43,8 @@ class Memory:
     """Reserve for the stack, at RAM's lowest address."""
     wait_states: int
     """Cycles that the processor waits for a word of flash that was not prefetched; part of the cycle model."""
+    caches: bool = False
+    """Whether the processor has caches of its own, as a Cortex-M7 may, that the firmware switches on."""
 
     def __post_init__(self) -> None:
         if not 0 < self.stack < self.ram.size or self.stack % 8:
@@ -66,6 +68,9 @@ class Uart:
     """Bytes in one frame; the firmware keeps a buffer of this size."""
     ring: int = 1024
     """Bytes received while the firmware is busy, a power of two."""
+    in_flight: int = 1
+    """Requests that the host may send before the first is answered: more than one only where nothing is lost while the
+    firmware keeps reception waiting, which it does whenever it measures."""
     pins: tuple[int, ...] = ()
     """Of transmission and reception; empty where the hardware leaves no choice."""
 
@@ -79,6 +84,8 @@ class Uart:
             raise BoardError(f"uart.largest_payload = {self.largest_payload} must lie in 64..65536")
         if not 16 <= self.ring <= 65536 or self.ring & (self.ring - 1):
             raise BoardError(f"uart.ring = {self.ring} must be a power of two in 16..65536")
+        if not 1 <= self.in_flight <= 64:
+            raise BoardError(f"uart.in_flight = {self.in_flight} must lie in 1..64")
         if len(self.pins) not in (0, 2) or not all(0 <= pin < 256 for pin in self.pins):
             raise BoardError(f"uart.pins = {list(self.pins)} must be two numbers in 0..255: transmission, reception")
 
@@ -112,6 +119,22 @@ class Runner:
 
 
 @dataclass(frozen=True)
+class Boot:
+    """What the chip's ROM wants to see in flash before it starts the firmware: firmware/boot/<kind>.S."""
+
+    kind: str
+    checked: int = 0
+    """Bytes at the start of flash that the ROM compares with the CRC-32 behind them; 0 where it compares nothing."""
+
+    def __post_init__(self) -> None:
+        known = sorted(path.stem for path in (assets.directory("firmware") / "boot").glob("*.S"))
+        if self.kind not in known:
+            raise BoardError(f"boot.kind = {self.kind!r} is unknown; there are {', '.join(known)}")
+        if not 0 <= self.checked <= 65536 or self.checked % 4:
+            raise BoardError(f"boot.checked = {self.checked} must be a multiple of 4 in 0..65536")
+
+
+@dataclass(frozen=True)
 class Usb:
     """How the board's serial port is found among others."""
 
@@ -127,7 +150,7 @@ class Usb:
 class Step:
     """One register of the set-up at start: bits in `clear` are cleared, then those in `set` set, in a single write.
 
-    Then the firmware waits until all bits in `wait` are set, for instance until an oscillator is steady.
+    Then the firmware waits until all bits in `wait` are set, for instance until an oscillator is steady; not for ever.
     """
 
     address: int
@@ -170,6 +193,8 @@ class Board:
     """What clocks and pins need, in this order, before the UART and the timer are used."""
     usb: Usb | None = None
     """None where the port has to be named, or is no serial port at all."""
+    boot: Boot | None = None
+    """None where the chip starts what it finds in flash."""
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -219,17 +244,18 @@ def _unknown(name: str) -> BoardError:
 
 
 _TABLES = {"memory": Memory, "uart": Uart, "timer": Timer}
+_OPTIONAL: dict[str, type] = {"boot": Boot, "usb": Usb}
 
 
 def _board(file: dict[str, Any]) -> Board:
-    _known("table", "[{}]", file, ["board", *_TABLES, "runner", "setup", "usb"])
-    for key in ("board", *_TABLES, *(file.keys() & {"usb"})):
+    _known("table", "[{}]", file, ["board", *_TABLES, "runner", "setup", *_OPTIONAL])
+    for key in ("board", *_TABLES, *sorted(file.keys() & _OPTIONAL)):
         if not isinstance(file.get(key), dict):
             raise BoardError(f"there is no table [{key}]")
     parts: dict[str, object] = {key: _section(kind, key, file[key]) for key, kind in _TABLES.items()}
     parts["runners"] = _sections(Runner, "runner", file.get("runner", []))
     parts["setup"] = _sections(Step, "setup", file.get("setup", []))
-    parts["usb"] = _section(Usb, "usb", file["usb"]) if "usb" in file else None
+    parts |= {key: _section(kind, key, file[key]) if key in file else None for key, kind in _OPTIONAL.items()}
     return _section(Board, "board", file["board"], parts)
 
 

@@ -8,6 +8,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pqk.errors import BusyError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 
 def atomic_write_bytes(path: Path, content: bytes) -> None:
     """Write `content` to `path`; a reader sees the old file or the whole new one."""
@@ -28,6 +35,20 @@ def atomic_write_text(path: Path, content: str) -> None:
     atomic_write_bytes(path, content.encode())
 
 
+def create_text(path: Path, content: str) -> None:
+    """Write `content` as UTF-8 to a file that is not there yet; it is empty until all of it is written.
+
+    Raises FileExistsError when something is there.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch(exist_ok=False)  # claims the name: a rename would replace what another process has put there
+    try:
+        atomic_write_text(path, content)
+    except BaseException:
+        path.unlink()
+        raise
+
+
 @contextmanager
 def atomic_directory(path: Path) -> Iterator[Path]:
     """Yield an empty temporary folder that becomes `path` when the block ends without an exception.
@@ -45,6 +66,23 @@ def atomic_directory(path: Path) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
+
+
+@contextmanager
+def exclusive(path: Path) -> Iterator[None]:
+    """Keep other processes that ask for the same out for the length of the block; `path` itself may be replaced in it.
+
+    Raises:
+        BusyError: another process is in such a block.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_name(f"{path.name}.lock").open("w") as lock:
+        if fcntl is not None:  # on Windows there is no lock
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise BusyError(f"another process is writing {path}", "wait until it has ended, or stop it") from error
+        yield
 
 
 def digest(parts: Iterable[bytes | str]) -> str:

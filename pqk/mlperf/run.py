@@ -11,7 +11,7 @@ import numpy as np
 from pqk import runners
 from pqk.boards import Board
 from pqk.errors import LinkError, ProjectError
-from pqk.links import SerialLink
+from pqk.links import Link, open_link
 from pqk.mlperf.client import INFER_S, Client
 from pqk.mlperf.export import Clips
 from pqk.pipeline import Build
@@ -45,8 +45,8 @@ class Performance:
 
 
 @contextmanager
-def started(board: Board, built: Build, port: str | None) -> Iterator[SerialLink]:
-    """A link to the device that runs a build with the protocol, started if it must be.
+def started(board: Board, built: Build, port: str | None) -> Iterator[tuple[Link, str]]:
+    """A link to the device that runs a build with the protocol, started if it must be, and the name of its port.
 
     Raises:
         ProjectError: the build is without it.
@@ -60,9 +60,9 @@ def started(board: Board, built: Build, port: str | None) -> Iterator[SerialLink
     with runners.started(board, built.directory, port=port) as where:
         with runners.connect(board, built.directory, expected_build=built.record["id"], port=where):
             pass  # our own protocol, on the same line, tells which build this is
-        link = SerialLink(where, board.uart.baud)
+        link = open_link(where, board.uart.baud)
         try:
-            yield link
+            yield link, where
         finally:
             link.close()
 

@@ -28,7 +28,7 @@ from pqk.build import Compiled, compile_network, listener
 from pqk.features import Features
 from pqk.files import atomic_directory
 from pqk.frontend import FrontEnd
-from pqk.links import SerialLink
+from pqk.links import Link, SerialLink, open_link
 from pqk.mlperf import run
 from pqk.mlperf.client import Client, Profile
 from pqk.pipeline import Build, Reporter
@@ -86,7 +86,7 @@ def port(built: Built) -> Iterator[str]:
         yield url
 
 
-def reply(link: SerialLink, command: bytes = b"") -> bytes:
+def reply(link: Link, command: bytes) -> bytes:
     """What comes back, m-ready included."""
     link.write(command)
     said = b""
@@ -109,8 +109,8 @@ def test_the_demos_project() -> None:
 
 def test_the_documented_dialogue(built: Built, port: str) -> None:
     clip = built.inputs[0]
-    link = SerialLink(port, BOARD.uart.baud)
-    assert reply(link) == mlperf.BANNER
+    link = open_link(port, BOARD.uart.baud)
+    Client(link, port)  # throws away the banner, of which an emulator's port may have missed a part
     assert reply(link, b"name%") == b"m-name-dut-[pqk-mcu]\r\nm-ready\r\n"
     assert reply(link, b"profile%") == (
         b"m-profile-[ULPMark for tinyML Firmware V0.0.1]\r\nm-model-[kws01]\r\nm-ready\r\n"
@@ -145,7 +145,7 @@ def test_a_clip_by_both_protocols_without_a_reset(built: Built, port: str) -> No
         with runners.connect(BOARD, built.build.directory, expected_build=expected_build, port=port) as device:
             inference = device.infer(clip)
         assert inference.logits == tuple(interpreter.logits(built.network, clip[np.newaxis])[0])
-        link = SerialLink(port, BOARD.uart.baud)
+        link = open_link(port, BOARD.uart.baud)
         client = Client(link, port)
         assert (client.name(), client.profile().model) == ("pqk-mcu", "kws01")
         client.load(clip.tobytes())
@@ -179,7 +179,7 @@ def test_accuracy_is_the_references(built: Built) -> None:
 
 
 def test_performance_of_an_emulated_board_is_no_time(built: Built, port: str) -> None:
-    link = SerialLink(port, BOARD.uart.baud)
+    link = open_link(port, BOARD.uart.baud)
     measured = run.performance(Client(link, port), built.inputs[0].tobytes(), lambda *_: None, seconds=0.5)
     link.close()
     assert len(measured.windows) == 5
@@ -299,7 +299,7 @@ def test_a_core_without_division(built: Built, tmp_path: Path) -> None:
     runners.flash(SMALLEST, made.elf, tmp_path, expected_build=made.build_id)
     clip = built.inputs[0]
     with runners.started(SMALLEST, tmp_path) as url:
-        link = SerialLink(url, SMALLEST.uart.baud)
+        link = open_link(url, SMALLEST.uart.baud)
         client = Client(link, url)
         client.load(clip.tobytes())
         line = mlperf.results(built.network, clip)

@@ -4,7 +4,6 @@
  * the bytes; the argument is the ticks that each look at the clock takes. */
 #include <stdio.h>
 
-#include "cpu.h"
 #include "network.h"
 #include "port.h"
 #include "protocol.h"
@@ -97,12 +96,10 @@ uint32_t pqk_timer_ticks(void) {
 
 #endif
 
-void pqk_cpu_disable_interrupt(uint32_t irq) {
-    (void)irq;
+void pqk_uart_hold(void) {
 }
 
-void pqk_cpu_enable_interrupt(uint32_t irq) {
-    (void)irq;
+void pqk_uart_release(void) {
 }
 
 void pqk_uart_write(const uint8_t *bytes, uint32_t count) {
