@@ -46,6 +46,7 @@ from pqk.protocol import (
     parse_streamed,
     settings_payload,
     stream_payload,
+    type_name,
 )
 
 BITS_PER_BYTE = 10  # on the line: start, eight, stop
@@ -360,7 +361,7 @@ class Device:
                 f"{self._board} on {self._port} has stopped in {kind.name}: {fault.describe()}",
                 f"arm-none-eabi-addr2line -f -e firmware.elf {fault.pc:#x}, then reset the board",
             )
-        self._last_seen = f"{_type_name(frame.type)} number {frame.sequence}"
+        self._last_seen = f"{type_name(frame.type)} number {frame.sequence}"
         if frame.sequence != sequence:
             return False
         if frame.type == Type.ERROR:
@@ -382,7 +383,7 @@ class Device:
             return parse(frame.payload)
         except BadFrame as error:
             raise LinkError(
-                f"{self._board} on {self._port} sent a {_type_name(frame.type)} that makes no sense: {error}",
+                f"{self._board} on {self._port} sent a {type_name(frame.type)} that makes no sense: {error}",
                 "pqk-mcu flash",
             ) from error
 
@@ -412,10 +413,3 @@ def _since_the_beginning(so_far: StreamReply, reply: Streamed) -> StreamReply:
         name: getattr(so_far, name) + (getattr(reply, name) - getattr(so_far, name)) % POSITIONS for name in _WRAPPING
     }
     return StreamReply(**counts, peak=reply.peak, detections=reply.detections)
-
-
-def _type_name(number: int) -> str:
-    for kind in Type:
-        if number in (kind, kind | REPLY):
-            return f"{kind.name} reply" if number & REPLY and kind < REPLY else kind.name
-    return f"frame of type {number:#04x}"

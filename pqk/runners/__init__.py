@@ -10,6 +10,7 @@ from typing import Protocol
 
 from pqk import tools
 from pqk.boards import Board
+from pqk.boards import Runner as BoardRunner
 from pqk.device import Device
 from pqk.errors import BoardError, ToolError
 from pqk.links import SerialLink
@@ -113,13 +114,34 @@ def connect(
     Raises:
         ToolError, BoardError, LinkError: see `flash`.
     """
+    with started(board, state_dir, port=port, probe=probe) as where, _device(board, where, expected_build) as device:
+        yield device
+
+
+@contextmanager
+def started(board: Board, state_dir: Path, *, port: str | None = None, probe: str | None = None) -> Iterator[str]:
+    """The port or pySerial URL of a board that runs, started if it must be. With `port` it is that.
+
+    Raises:
+        ToolError, BoardError, LinkError: see `flash`; a LinkError in the block is explained where the emulator ended.
+    """
     if port is None:
-        runner = _runner(board, board.runner.kind)
-        with runner.start(board, state_dir, probe) as url, _device(board, url, expected_build) as device:
-            yield device
+        with _runner(board, board.runner.kind).start(board, state_dir, probe) as where:
+            yield where
     else:
-        with _device(board, port, expected_build) as device:
-            yield device
+        yield port
+
+
+def program(board: Board, how: BoardRunner) -> str | None:
+    """The program that `how` writes firmware with; None where it needs none.
+
+    Raises:
+        BoardError: the board's file has a runner that does not exist, or one without a command.
+    """
+    imagined = Flashing(board, how, Path("firmware.elf"), Path(), probe="PROBE", port="PORT")
+    with tools.dry_run() as commands:
+        _runner(board, how.kind).write(imagined)
+    return commands[0][0] if commands else None
 
 
 def _device(board: Board, port: str, expected_build: str | None) -> Device:

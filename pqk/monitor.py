@@ -1,0 +1,106 @@
+"""`pqk-mcu monitor`: what comes over a line, as it comes, also after its port was away."""
+
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from pqk import ports
+from pqk.errors import LinkError
+from pqk.links import Link
+from pqk.ports import LOOK_EVERY_S, Port
+from pqk.protocol import DELIMITER, Frame, Type, encode
+from pqk.traffic import Traffic, described
+
+QUIET_S = 0.3  # what has not ended before such a silence is shown as it is
+
+
+def ask_hello(link: Link) -> None:
+    """Ask the device for one HELLO."""
+    link.write(DELIMITER + encode(Frame(Type.HELLO, 0)))
+
+
+def watch(link: Link, show: Callable[[str], None]) -> None:
+    """Show what comes, a line for each frame or line of text, until Ctrl-C.
+
+    Raises:
+        LinkError: the link broke.
+    """
+    traffic = Traffic()
+    try:
+        while True:
+            data = link.read(QUIET_S)
+            _show(traffic.feed(data) if data else traffic.flush(), show)
+    finally:
+        _show(traffic.flush(), show)
+
+
+def watch_port(
+    port: str,
+    open_port: Callable[[str], Link],
+    show: Callable[[str], None],
+    *,
+    hello: bool = False,
+    look: Callable[[], Sequence[Port]] = ports.found,
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """Show what comes over a port until Ctrl-C. Where it goes away, wait until it is back, under whatever name.
+
+    Args:
+        port: its name, or a pySerial URL.
+        open_port: opens a port by its name.
+        show: takes a line.
+        hello: ask the device for one HELLO first.
+        look: lists the ports, for tests.
+        sleep: waits, for tests.
+
+    Raises:
+        LinkError: the port cannot be opened at the beginning.
+    """
+    known = next((one for one in look() if one.name == port), None)
+    link = open_port(port)
+    try:
+        if hello:
+            ask_hello(link)
+        while True:
+            try:
+                watch(link, show)
+            except LinkError as error:
+                show(f"-- {error.message}; waiting for it to come back")
+            link.close()
+            link = _reopened(lambda: ports.again(known, look) if known else port, open_port, show, sleep)
+    finally:
+        link.close()
+
+
+def _reopened(
+    name: Callable[[], str | None],
+    open_port: Callable[[str], Link],
+    show: Callable[[str], None],
+    sleep: Callable[[float], None],
+) -> Link:
+    told = ""
+    while True:
+        sleep(LOOK_EVERY_S)
+        port = name()
+        if port is None:
+            continue
+        try:
+            link = open_port(port)
+        except LinkError as error:  # for a moment after it appeared nobody may open it
+            if error.message != told:
+                show(f"-- {error.message}")
+            told = error.message
+        else:
+            show(f"-- {port} is back")
+            return link
+
+
+def stamped(write: Callable[[str], None], now: Callable[[], datetime] = datetime.now) -> Callable[[str], None]:
+    """Writes lines with the time of day, to the millisecond, before them."""
+    return lambda line: write(f"{now():%H:%M:%S.%f}"[:-3] + f"  {line}")
+
+
+def _show(items: Sequence[Frame | bytes], show: Callable[[str], None]) -> None:
+    for item in items:
+        for line in described(item):
+            show(line)
