@@ -93,7 +93,8 @@ def _cannot_open(port: str, error: Exception) -> LinkError:
         return LinkError(f"there is no port {port}", "plug the board in; pqk-mcu ports lists what is there")
     if code in (errno.EBUSY, errno.EAGAIN) or "exclusively lock" in str(error):
         return LinkError(f"{port} is in use by {_users(port) or 'another program'}", _LET_GO)
-    return LinkError(f"cannot open {port}: {error}", "check the name of the port")
+    hint = "check the address, and start what serves the port there" if is_url(port) else "check the name of the port"
+    return LinkError(f"cannot open {port}: {error}", hint)
 
 
 def _broken(port: str, error: Exception) -> LinkError:

@@ -2,11 +2,14 @@
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing, suppress
 from datetime import datetime
+from pathlib import Path
 
-from pqk import ports
+from pqk import ports, runners
+from pqk.boards import Board
 from pqk.errors import LinkError
-from pqk.links import Link
+from pqk.links import Link, SerialLink
 from pqk.ports import LOOK_EVERY_S, Port
 from pqk.protocol import DELIMITER, Frame, Type, encode
 from pqk.traffic import Traffic, described
@@ -19,12 +22,46 @@ def ask_hello(link: Link) -> None:
     link.write(DELIMITER + encode(Frame(Type.HELLO, 0)))
 
 
-def watch(link: Link, show: Callable[[str], None]) -> None:
+def run(board: Board, port: str | None, state_dir: Path | None, show: Callable[[str], None], *, hello: bool) -> None:
+    """Show what comes from a board until Ctrl-C; an emulated one is started.
+
+    Args:
+        board: the board.
+        port: its port or a pySerial URL; None where it is found by USB ids, or is emulated.
+        state_dir: where an emulated board's flash is; None where there is none.
+        show: takes a line.
+        hello: ask the device for one HELLO first.
+
+    Raises:
+        LinkError: the port cannot be opened, or the emulator ended.
+        ToolError: there is no emulator.
+    """
+    emulated = board.emulated and port is None
+    if emulated and state_dir is None:
+        raise LinkError(
+            f"there is no project here with firmware for {board.name}", "name a port: --port, or pqk-mcu --project"
+        )
+
+    def opened(name: str) -> Link:
+        return SerialLink(name, board.uart.baud)
+
+    with suppress(KeyboardInterrupt), runners.started(board, state_dir or Path(), port=port) as where:
+        if emulated:
+            with closing(opened(where)) as link:
+                watch(link, show, hello=hello)
+        else:
+            show(f"-- {where} at {board.uart.baud} baud; Ctrl-C ends it")
+            watch_port(where, opened, show, hello=hello)
+
+
+def watch(link: Link, show: Callable[[str], None], *, hello: bool = False) -> None:
     """Show what comes, a line for each frame or line of text, until Ctrl-C.
 
     Raises:
         LinkError: the link broke.
     """
+    if hello:
+        ask_hello(link)
     traffic = Traffic()
     try:
         while True:
@@ -59,13 +96,12 @@ def watch_port(
     known = next((one for one in look() if one.name == port), None)
     link = open_port(port)
     try:
-        if hello:
-            ask_hello(link)
         while True:
             try:
-                watch(link, show)
+                watch(link, show, hello=hello)
             except LinkError as error:
                 show(f"-- {error.message}; waiting for it to come back")
+            hello = False
             link.close()
             link = _reopened(lambda: ports.again(known, look) if known else port, open_port, show, sleep)
     finally:

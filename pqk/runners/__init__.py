@@ -28,6 +28,10 @@ from pqk.runners.stm32loader import Stm32Loader
 class Runner(Protocol):
     """What a kind of board needs."""
 
+    @property
+    def version(self) -> tuple[str, ...]:
+        """Arguments with which its program tells its version and does nothing else; empty where there are none."""
+
     def write(self, flashing: Flashing) -> None:
         """Put firmware onto the board."""
 
@@ -132,8 +136,8 @@ def started(board: Board, state_dir: Path, *, port: str | None = None, probe: st
         yield port
 
 
-def program(board: Board, how: BoardRunner) -> str | None:
-    """The program that `how` writes firmware with; None where it needs none.
+def program(board: Board, how: BoardRunner) -> str:
+    """The program that `how` writes firmware with.
 
     Raises:
         BoardError: the board's file has a runner that does not exist, or one without a command.
@@ -141,7 +145,7 @@ def program(board: Board, how: BoardRunner) -> str | None:
     imagined = Flashing(board, how, Path("firmware.elf"), Path(), probe="PROBE", port="PORT")
     with tools.dry_run() as commands:
         _runner(board, how.kind).write(imagined)
-    return commands[0][0] if commands else None
+    return commands[0][0]
 
 
 def _device(board: Board, port: str, expected_build: str | None) -> Device:

@@ -63,6 +63,7 @@ class Probe(ABC):
 
     kind: ClassVar[str]
     troubles: ClassVar[tuple[Trouble, ...]] = ()
+    version: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def commands(self, flashing: Flashing) -> list[list[str]]:

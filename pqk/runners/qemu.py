@@ -23,6 +23,8 @@ LAST_WORDS_TIMEOUT_S = 0.5  # a process that just closed its socket may still be
 class Qemu:
     """See `pqk.runners.Runner`."""
 
+    version = ("--version",)
+
     def write(self, flashing: Flashing) -> None:
         """Keep the firmware until the next `write`."""
         if not tools.rehearsing():
