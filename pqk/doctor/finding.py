@@ -1,9 +1,12 @@
 """One thing that was looked at: whether it is in order, and what to type next where it is not."""
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
 from pqk.errors import PqkError
+
+_TROUBLE = re.compile("error|cannot|undefined", re.IGNORECASE)  # as compilers and linkers put it
 
 
 class Level(StrEnum):
@@ -48,7 +51,12 @@ def of_error(error: PqkError) -> Finding:
 
 
 def in_a_line(message: str) -> str:
-    """The first line of a message and, of a program's output that follows, what its trouble is."""
-    first, *rest = [line.strip() for line in message.splitlines() if line.strip()]
-    told = [line for line in rest if "error" in line.lower()][:1] or rest[-1:]
-    return ": ".join([first, *told])
+    """A message and, of a program's output that follows on more lines, the one that says what is wrong."""
+    first, *output = message.splitlines()
+    return f"{first}: {trouble(message)}" if output else first
+
+
+def trouble(message: str) -> str:
+    """The line of a program's output, which follows the first line of a message, that says what is wrong."""
+    output = [line.strip() for line in message.splitlines()[1:] if line.strip()]
+    return next(filter(_TROUBLE.search, output), output[-1] if output else message)

@@ -8,7 +8,7 @@ from pathlib import Path
 from pqk import runners, tools
 from pqk.boards import Board
 from pqk.boards import Runner as BoardRunner
-from pqk.doctor.finding import Finding, in_a_line, note, of_error, ok, problem
+from pqk.doctor.finding import Finding, in_a_line, note, of_error, ok, problem, trouble
 from pqk.errors import ToolError
 from pqk.firmware import COMPILE_FLAGS, COMPILER, LIBRARIES, LINK_FLAGS, PREFIX, compiler_version
 from pqk.runners.qemu import PROGRAM
@@ -35,7 +35,7 @@ def compiler(board: Board) -> Finding:
     try:
         _compile(board)
     except ToolError as error:
-        text = f"{version} cannot compile for the {board.cpu} of {board.name}: {in_a_line(error.message)}"
+        text = f"{version} cannot compile for the {board.cpu} of {board.name}: {trouble(error.message)}"
         return problem(text, f"sudo apt-get install --reinstall {tools.PACKAGES[COMPILER]}")
     return ok(f"{version} compiles and links for the {board.cpu} of {board.name}")
 

@@ -4,6 +4,7 @@ import os
 import select
 import termios
 import threading
+import time
 import tty
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,12 +14,13 @@ Respond = Callable[[bytes, int], bytes]
 
 
 class Pty:
-    """A port called `name`; `unplug` makes it vanish."""
+    """A port called `name`, which nobody has open; `unplug` makes it vanish."""
 
     def __init__(self) -> None:
-        self._board, self._port = os.openpty()
-        tty.setraw(self._port)
-        self.name = os.ttyname(self._port)
+        self._board, port = os.openpty()
+        tty.setraw(port)
+        self.name = os.ttyname(port)
+        os.close(port)
 
     @property
     def baud(self) -> int:
@@ -32,12 +34,18 @@ class Pty:
 
     def heard(self, seconds: float) -> bytes:
         """What came within that time."""
-        ready, _, _ = select.select([self._board], [], [], seconds)
-        return os.read(self._board, 4096) if ready else b""
+        limit = time.monotonic() + seconds
+        while (left := limit - time.monotonic()) > 0:
+            ready, _, _ = select.select([self._board], [], [], left)
+            try:
+                if ready:
+                    return os.read(self._board, 4096)
+            except OSError:  # nobody has the port open
+                time.sleep(0.005)
+        return b""
 
     def unplug(self) -> None:
         os.close(self._board)
-        os.close(self._port)
 
 
 @contextmanager

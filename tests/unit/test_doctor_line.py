@@ -1,4 +1,4 @@
-"""What `doctor` makes of what answers: simulated devices, other programs, noise and silence, on a line or a real pty."""
+"""What `doctor` makes of what answers, in simulation and on a pty: devices, other programs, noise, silence."""
 
 import dataclasses
 import socket
@@ -20,6 +20,7 @@ from pqk.protocol import REPLY, VERSION, Frame, Type, encode
 
 NUCLEO = boards.load("nucleo-f446re")
 BAUD = NUCLEO.uart.baud
+DIVISION_BY_ZERO = struct.pack("<9I", 6, 0x123, 0, 1 << 24, 0, 1 << 25, 0, 0, 0)
 BANNER = b"*** Booting some other system 3.7 ***\r\n"
 
 
@@ -72,7 +73,9 @@ def test_the_board_answers() -> None:
             "pqk-mcu build, then pqk-mcu flash",
         ),
         (
-            Talker(lambda _: encode(Frame(Type.FAULT, 0, struct.pack("<9I", 6, 0x123, 0, 1 << 24, 0, 1 << 25, 0, 0, 0)))),
+            Talker(
+                lambda _: encode(Frame(Type.FAULT, 0, struct.pack("<9I", 6, 0x123, 0, 1 << 24, 0, 1 << 25, 0, 0, 0)))
+            ),
             "has stopped in HELLO: UsageFault: DIVBYZERO: division by zero",
             "addr2line -f -e firmware.elf 0x123",
         ),
@@ -116,11 +119,10 @@ def test_the_rate_is_found() -> None:
 
 
 def test_a_port_that_breaks_meanwhile() -> None:
-    class Broken(SimulatedLink):
-        def read(self, timeout: float) -> bytes:
-            raise LinkError("the board was unplugged", "plug it in")
+    def unplug(_: bytes) -> bytes:
+        raise LinkError("the board was unplugged", "plug it in")
 
-    link = Broken(SILENT, Clock())
+    link = SimulatedLink(Talker(unplug), Clock())
     (finding,) = line.answers(lambda _: link, NUCLEO, "/dev/x", None)
     assert finding == Finding(Level.PROBLEM, "the board was unplugged", "plug it in")
     assert link.closed
@@ -195,6 +197,7 @@ def test_the_board_answers_at_the_end_of_a_socket() -> None:
     emulated = dataclasses.replace(NUCLEO, name="toy")
     device = SimulatedDevice()
     with socket.create_server(("127.0.0.1", 0)) as server:
+
         def serve() -> None:
             connection, _ = server.accept()
             with connection:

@@ -139,7 +139,9 @@ def test_a_result_and_a_fault() -> None:
     assert reply(Type.RUN | REPLY, payload) == "RUN reply 7: logits [-5, 6, 7], 70 ticks, front end 500"
     fault = struct.pack("<9I", 3, 0x1234, 0, 1 << 24, 0, 1 << 9 | 1 << 15, 1 << 30, 0, 0x40000000)
     told = reply(Type.FAULT, fault)
-    assert told.startswith("FAULT 7: HardFault: PRECISERR: no memory where data was read or written; address 0x40000000")
+    assert told.startswith(
+        "FAULT 7: HardFault: PRECISERR: no memory where data was read or written; address 0x40000000"
+    )
     assert "pc=0x00001234" in told
 
 
