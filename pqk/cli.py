@@ -331,7 +331,7 @@ def doctor(root: Path, board_name: str | None, port: str | None) -> None:
 @cli.command()
 @board_option
 @port_option
-@click.option("--hello", is_flag=True, help="Ask the device for one HELLO first.")
+@click.option("--hello", is_flag=True, help="Ask the device for its HELLO first, until it answers.")
 @click.pass_obj
 def monitor(root: Path, board_name: str | None, port: str | None, hello: bool) -> None:
     """Show what comes over the serial line until Ctrl-C: frames in words, and anything else as text.

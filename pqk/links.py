@@ -99,7 +99,7 @@ def _cannot_open(port: str, error: Exception) -> LinkError:
 
 def _broken(port: str, error: Exception) -> LinkError:
     """What a failing port means. A device that is read in vain is unplugged, or somebody else reads it."""
-    if not is_url(port) and port.startswith("/") and not Path(port).exists():
+    if port.startswith("/") and not Path(port).exists():
         return LinkError(f"the connection on {port} broke: the board was unplugged", "plug it in, then try again")
     users = _users(port)
     if users:

@@ -15,10 +15,11 @@ from pqk.protocol import DELIMITER, Frame, Type, encode
 from pqk.traffic import Traffic, described
 
 QUIET_S = 0.3  # what has not ended before such a silence is shown as it is
+HELLO_ATTEMPTS = 20  # a board that was reset by opening its port hears nothing until it has booted
 
 
 def ask_hello(link: Link) -> None:
-    """Ask the device for one HELLO."""
+    """Ask the device for its HELLO."""
     link.write(DELIMITER + encode(Frame(Type.HELLO, 0)))
 
 
@@ -30,7 +31,7 @@ def run(board: Board, port: str | None, state_dir: Path | None, show: Callable[[
         port: its port or a pySerial URL; None where it is found by USB ids, or is emulated.
         state_dir: where an emulated board's flash is; None where there is none.
         show: takes a line.
-        hello: ask the device for one HELLO first.
+        hello: ask the device for its HELLO first.
 
     Raises:
         LinkError: the port cannot be opened, or the emulator ended.
@@ -47,6 +48,7 @@ def run(board: Board, port: str | None, state_dir: Path | None, show: Callable[[
 
     with suppress(KeyboardInterrupt), runners.started(board, state_dir or Path(), port=port) as where:
         if emulated:
+            show(f"-- {board.title}; Ctrl-C ends it")
             with closing(opened(where)) as link:
                 watch(link, show, hello=hello)
         else:
@@ -60,13 +62,18 @@ def watch(link: Link, show: Callable[[str], None], *, hello: bool = False) -> No
     Raises:
         LinkError: the link broke.
     """
-    if hello:
-        ask_hello(link)
-    traffic = Traffic()
+    traffic, data = Traffic(), b""
+    asks = HELLO_ATTEMPTS if hello else 0
     try:
         while True:
+            if asks and not data:
+                ask_hello(link)
+                asks -= 1
             data = link.read(QUIET_S)
-            _show(traffic.feed(data) if data else traffic.flush(), show)
+            items = traffic.feed(data) if data else traffic.flush()
+            if any(isinstance(item, Frame) for item in items):
+                asks = 0
+            _show(items, show)
     finally:
         _show(traffic.flush(), show)
 
@@ -86,7 +93,7 @@ def watch_port(
         port: its name, or a pySerial URL.
         open_port: opens a port by its name.
         show: takes a line.
-        hello: ask the device for one HELLO first.
+        hello: ask the device for its HELLO first.
         look: lists the ports, for tests.
         sleep: waits, for tests.
 

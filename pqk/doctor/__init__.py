@@ -1,5 +1,6 @@
 """`pqk-mcu doctor`: what stands between the user and a running board. All it does to a board is open its port."""
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,7 @@ from pqk import boards, pipeline, ports, runners
 from pqk.boards import Board
 from pqk.doctor import access, line, programs, usb
 from pqk.doctor.finding import Finding, Level, note, of_error
-from pqk.errors import PqkError, ProjectError
+from pqk.errors import LinkError, PqkError, ProjectError
 from pqk.links import SerialLink, is_url
 from pqk.project import Project
 from pqk.runners.qemu import FLASHED
@@ -68,7 +69,7 @@ def _emulated(patient: Patient) -> Iterator[Finding]:
         return
     try:
         with runners.started(patient.board, patient.state_dir) as url:
-            yield from _answers(patient, url)
+            yield _answers(patient, url)
     except PqkError as error:
         yield of_error(error)
 
@@ -78,7 +79,7 @@ def _url(patient: Patient, url: str) -> Iterator[Finding]:
     if host is not None:
         yield host
     if host is None or host.level is not Level.PROBLEM:
-        yield from _answers(patient, url)
+        yield _reached(patient, url)
 
 
 def _serial(patient: Patient) -> Iterator[Finding]:
@@ -91,13 +92,22 @@ def _serial(patient: Patient) -> Iterator[Finding]:
     yield from access.modem_manager()
     if port is None:
         return
-    hindrances = [access.permission(Path(port), access.this_user()), *access.taken(port)]
+    hindrances = access.taken(port)
+    if sys.platform != "win32":
+        hindrances = [access.permission(Path(port), access.this_user()), *hindrances]
     yield from hindrances
     if all(finding.level is not Level.PROBLEM for finding in hindrances):
         yield note(f"opening {port}, which may reset the board")
-        yield from _answers(patient, port)
+        yield _reached(patient, port)
 
 
-def _answers(patient: Patient, port: str) -> Iterator[Finding]:
+def _reached(patient: Patient, port: str) -> Finding:
+    try:
+        return _answers(patient, port)
+    except LinkError as error:
+        return of_error(error)
+
+
+def _answers(patient: Patient, port: str) -> Finding:
     rates = () if port.startswith("socket:") else line.RATES  # a bare socket has no baud rate
     return line.answers(lambda baud: SerialLink(port, baud), patient.board, port, patient.build, rates=rates)

@@ -3,7 +3,6 @@
 import getpass
 import os
 import stat
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,12 +26,13 @@ class User:
 
 
 def this_user() -> User:
-    """The one who runs this program; without groups where the system has none of this kind."""
-    name = getpass.getuser()
-    if sys.platform == "win32":
-        return User(name, frozenset(), frozenset())
-    import grp
+    """The one who runs this program."""
+    import grp  # which Windows has not
 
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):  # a container may run as a number that belongs to nobody
+        name = str(os.getuid())
     groups = grp.getgrall()
     session = {*os.getgroups(), os.getegid()}
     return User(
@@ -48,12 +48,12 @@ def may_open(path: Path) -> bool:
 
 
 def permission(port: Path, user: User, allowed: Callable[[Path], bool] = may_open) -> Finding:
-    """Whether the user may open a port, and which group to join."""
+    """Whether the user may open a port, and which group to join. Not for Windows."""
     if not port.exists():
         return problem(f"there is no port {port}", "pqk-mcu ports lists what is there")
     if allowed(port):
         return ok(f"{user.name} may open {port}")
-    group = port.group()
+    group = _group(port)
     if port.stat().st_mode & _GROUP_MAY != _GROUP_MAY:
         return problem(f"only {port.owner()} may open {port}", f"sudo chmod a+rw {port}, until it is plugged in again")
     if group in user.listed and group not in user.groups:
@@ -65,6 +65,13 @@ def permission(port: Path, user: User, allowed: Callable[[Path], bool] = may_ope
         f"{user.name} may not open {port}, which is for group {group}",
         f"sudo usermod -aG {group} {user.name}, then log in again",
     )
+
+
+def _group(port: Path) -> str:
+    try:
+        return port.group()
+    except KeyError:  # it has a number only
+        return str(port.stat().st_gid)
 
 
 def taken(port: str, proc: Path = PROC) -> list[Finding]:

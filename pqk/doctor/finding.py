@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from pqk.errors import PqkError
 
-_TROUBLE = re.compile("error|cannot|undefined", re.IGNORECASE)  # as compilers and linkers put it
+_TROUBLE = re.compile("error|fatal|cannot|undefined", re.IGNORECASE)  # as compilers and linkers put it
 
 
 class Level(StrEnum):

@@ -2,21 +2,20 @@
 
 import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from pqk.boards import Board
 from pqk.device import Device
-from pqk.doctor.finding import Finding, of_error, ok, problem
-from pqk.errors import LinkError
+from pqk.doctor.finding import Finding, ok, problem
 from pqk.links import Link
 from pqk.monitor import ask_hello
 from pqk.protocol import Frame, Type
 from pqk.traffic import Traffic, escaped, readable
 
 RATES = (115_200, 9600, 921_600, 57_600, 230_400, 460_800, 38_400, 19_200)  # the usual ones first
-PATIENCE_S = 3.0  # a board that was reset by opening the port may have a boot loader that waits
+PATIENCE_S = 5.0  # a board that was reset by opening the port may have a boot loader that waits
 OTHER_RATE_S = 0.8
 ASK_EVERY_S = 0.4
 SHOWN_BYTES = 32
@@ -72,7 +71,7 @@ def answers(
     rates: Sequence[int] = RATES,
     patience_s: float = PATIENCE_S,
     clock: Callable[[], float] = time.monotonic,
-) -> Iterator[Finding]:
+) -> Finding:
     """What is at the other end, and at which baud rate. The port is opened once for each rate.
 
     Args:
@@ -83,21 +82,19 @@ def answers(
         rates: to be tried where nothing makes sense at the board's own.
         patience_s: seconds to wait for an answer at the board's own rate.
         clock: seconds, for tests.
+
+    Raises:
+        LinkError: the port cannot be opened, breaks, or what answers is not what should be there.
     """
-    baud = board.uart.baud
+    link = open_at(board.uart.baud)
     try:
-        link = open_at(baud)
-        try:
-            heard = _listen(link, baud, patience_s, clock)
-            if heard.frames and not heard.echo:
-                yield _introduced(link, board, port, expected_build, clock)
-                return
-        finally:
-            link.close()
-        others = [] if heard.echo or readable(heard.data) else _elsewhere(open_at, rates, baud, clock)
-        yield _verdict(board, port, heard, others)
-    except LinkError as error:
-        yield of_error(error)
+        heard = _listen(link, board.uart.baud, patience_s, clock)
+        if heard.frames and not heard.echo:
+            return _introduced(link, board, port, expected_build, clock)
+    finally:
+        link.close()
+    others = [] if heard.echo or readable(heard.data) else _elsewhere(open_at, rates, board.uart.baud, clock)
+    return _verdict(board, port, heard, others)
 
 
 def _listen(link: Link, baud: int, seconds: float, clock: Callable[[], float]) -> Heard:

@@ -9,7 +9,7 @@ from pqk import runners, tools
 from pqk.boards import Board
 from pqk.boards import Runner as BoardRunner
 from pqk.doctor.finding import Finding, in_a_line, note, of_error, ok, problem, trouble
-from pqk.errors import ToolError
+from pqk.errors import BoardError, ToolError
 from pqk.firmware import COMPILE_FLAGS, COMPILER, LIBRARIES, LINK_FLAGS, PREFIX, compiler_version
 from pqk.runners.qemu import PROGRAM
 from pqk.sources.microphone import sounddevice
@@ -78,7 +78,7 @@ def flashers(board: Board) -> list[Finding]:
     for how in board.runners:
         try:
             findings.append(ok(_flasher(board, how)))
-        except ToolError as error:
+        except (ToolError, BoardError) as error:
             findings.append(note(in_a_line(error.message), error.hint))
             fixes.append(error.hint)
     if len(fixes) == len(findings):

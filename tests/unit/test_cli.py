@@ -16,6 +16,8 @@ def test_help_is_instant(tmp_path: Path) -> None:
     assert all(outcome.code == 0 for outcome in outcomes)
     for command in ("new", "build", "flash", "tune", "eval", "report", "boards", "bench", "compare", "download"):
         assert command in outcomes[0].out
+    assert "doctor" in outcomes[0].out
+    assert "monitor" in outcomes[0].out
     assert min(outcome.seconds for outcome in outcomes) < 0.5
 
 

@@ -136,6 +136,21 @@ def test_permission(tmp_path: Path) -> None:
     assert (gone.level, gone.fix) == (Level.PROBLEM, "pqk-mcu ports lists what is there")
 
 
+def test_numbers_without_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container."""
+
+    def nameless(*_: object) -> str:
+        raise KeyError("no such name")
+
+    monkeypatch.setattr(Path, "group", nameless)
+    monkeypatch.setattr(access.getpass, "getuser", nameless)
+    port = tmp_path / "ttyACM0"
+    port.touch()
+    port.chmod(0o660)
+    finding = access.permission(port, access.this_user(), lambda _: False)
+    assert finding.text == f"{os.getuid()} may not open {port}, which is for group {port.stat().st_gid}"
+
+
 def test_this_user(tmp_path: Path) -> None:
     """Whoever runs this: a file that they make has one of their groups."""
     path = tmp_path / "mine"

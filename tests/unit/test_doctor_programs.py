@@ -159,6 +159,12 @@ def test_a_program_that_cannot_tell_its_version_is_not_started(
     assert not (path / "started").exists()
 
 
+def test_a_runner_without_a_command() -> None:
+    first, last = programs.flashers(only("custom", ()))
+    assert "runner.args of kind custom is empty" in first.text
+    assert (last.level, last.fix) == (Level.PROBLEM, first.fix)
+
+
 def only(kind: str, args: tuple[str, ...]) -> Board:
     return dataclasses.replace(NUCLEO, runners=(Runner(kind, "CHIP", args),))
 

@@ -55,10 +55,14 @@ def test_lines_as_they_come() -> None:
     assert link.written == b""
 
 
-def test_hello_is_asked_for_once() -> None:
-    link = Script()
-    watched(link, hello=True)
-    assert FrameReader().feed(link.written) == [Frame(Type.HELLO, 0)]
+def test_hello_is_asked_for_until_a_frame_comes() -> None:
+    """A board that boots hears nothing at first, and its boot loader may say something."""
+    link = Script(b"", b"boot loader\n", b"", encode(Frame(Type.HELLO | REPLY, 0)), b"", b"more\n")
+    assert len(watched(link, hello=True)) == 3
+    assert FrameReader().feed(link.written) == [Frame(Type.HELLO, 0)] * 3
+    silent = Script(*[b""] * 100)
+    watched(silent, hello=True)
+    assert len(FrameReader().feed(silent.written)) == monitor.HELLO_ATTEMPTS
 
 
 def test_the_time_stands_before_each_line() -> None:
