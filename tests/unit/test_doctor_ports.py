@@ -63,7 +63,8 @@ def test_the_port_of_the_board() -> None:
     ],
 )
 def test_no_port_or_several(seen: list[Port], told: str, fix: str, tmp_path: Path) -> None:
-    finding, port = usb.port_of(NUCLEO, seen, plugged(tmp_path, mouse="1234:5678"))
+    ids = {port.what.split()[-1]: port.usb for port in seen if port.usb}
+    finding, port = usb.port_of(NUCLEO, seen, plugged(tmp_path, **ids))
     assert (finding.level, port) == (Level.PROBLEM, None)
     assert told in finding.text
     assert fix in finding.fix
