@@ -8,7 +8,8 @@ from typing import Protocol
 
 import serial
 
-from pqk.errors import LinkError
+from pqk.datagrams import SCHEME, DatagramLink
+from pqk.errors import LinkError, LinkLost
 from pqk.holders import holders
 
 READ_BYTES = 4096
@@ -33,6 +34,11 @@ class Link(Protocol):
 
     def close(self) -> None:
         """End it; may be called twice."""
+
+
+def open_link(port: str, baud: int) -> Link:
+    """The link to `port`: a device name, a pySerial URL, or an emulator's. Raises LinkError when it does not open."""
+    return DatagramLink(port) if port.startswith(SCHEME) else SerialLink(port, baud)
 
 
 class SerialLink:
@@ -77,6 +83,11 @@ def is_url(port: str) -> bool:
     return "://" in port
 
 
+def has_rate(port: str) -> bool:
+    """Whether the baud rate of `port` matters; a bare socket and an emulator have none."""
+    return not port.startswith(("socket:", SCHEME))
+
+
 def _hurry(port: serial.SerialBase) -> None:
     """Have a USB adapter hand bytes over at once: FTDI's wait up to 16 ms for more, in every round trip."""
     setter = getattr(port, "set_low_latency_mode", None)  # serial ports on Linux have it, URLs have not
@@ -97,17 +108,17 @@ def _cannot_open(port: str, error: Exception) -> LinkError:
     return LinkError(f"cannot open {port}: {error}", hint)
 
 
-def _broken(port: str, error: Exception) -> LinkError:
+def _broken(port: str, error: Exception) -> LinkLost:
     """What a failing port means. A device that is read in vain is unplugged, or somebody else reads it."""
     if port.startswith("/") and not Path(port).exists():
-        return LinkError(f"the connection on {port} broke: the board was unplugged", "plug it in, then try again")
+        return LinkLost(f"the connection on {port} broke: the board was unplugged", "plug it in, then try again")
     users = _users(port)
     if users:
-        return LinkError(f"the connection on {port} broke: {users} has opened it, too", _LET_GO)
+        return LinkLost(f"the connection on {port} broke: {users} has opened it, too", _LET_GO)
     text = str(error)
     if "returned no data" in text:  # how pySerial tells of both on POSIX
         text = "the board was unplugged and is back, or another user's program opened the port"
-    return LinkError(f"the connection on {port} broke: {text}", "check cable and board, then run the command again")
+    return LinkLost(f"the connection on {port} broke: {text}", "check cable and board, then run the command again")
 
 
 def _users(port: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from pqk import ports, runners
 from pqk.boards import Board
 from pqk.errors import LinkError
-from pqk.links import Link, SerialLink
+from pqk.links import Link, open_link
 from pqk.ports import LOOK_EVERY_S, Port
 from pqk.protocol import DELIMITER, Frame, Type, encode
 from pqk.traffic import Traffic, described
@@ -44,20 +44,23 @@ def run(board: Board, port: str | None, state_dir: Path | None, show: Callable[[
         )
 
     def opened(name: str) -> Link:
-        return SerialLink(name, board.uart.baud)
+        return open_link(name, board.uart.baud)
 
     with suppress(KeyboardInterrupt), runners.started(board, state_dir or Path(), port=port) as where:
         if emulated:
             show(f"-- {board.title}; Ctrl-C ends it")
             with closing(opened(where)) as link:
-                watch(link, show, hello=hello)
+                watch(link, show, hello=hello, nudge=True)
         else:
             show(f"-- {where} at {board.uart.baud} baud; Ctrl-C ends it")
             watch_port(where, opened, show, hello=hello)
 
 
-def watch(link: Link, show: Callable[[str], None], *, hello: bool = False) -> None:
+def watch(link: Link, show: Callable[[str], None], *, hello: bool = False, nudge: bool = False) -> None:
     """Show what comes, a line for each frame or line of text, until Ctrl-C.
+
+    With `nudge` a delimiter, which means nothing, is sent into every silence: only a datagram that is refused tells
+    that an emulator has ended.
 
     Raises:
         LinkError: the link broke.
@@ -69,6 +72,8 @@ def watch(link: Link, show: Callable[[str], None], *, hello: bool = False) -> No
             if asks and not data:
                 ask_hello(link)
                 asks -= 1
+            elif nudge and not data:
+                link.write(DELIMITER)
             data = link.read(QUIET_S)
             items = traffic.feed(data) if data else traffic.flush()
             if any(isinstance(item, Frame) for item in items):

@@ -10,7 +10,7 @@ from pqk.boards import Board
 from pqk.doctor import access, line, programs, usb
 from pqk.doctor.finding import Finding, Level, note, of_error
 from pqk.errors import LinkError, PqkError, ProjectError
-from pqk.links import SerialLink, is_url
+from pqk.links import has_rate, is_url, open_link
 from pqk.project import Project
 from pqk.runners.qemu import FLASHED
 
@@ -109,5 +109,5 @@ def _reached(patient: Patient, port: str) -> Finding:
 
 
 def _answers(patient: Patient, port: str) -> Finding:
-    rates = () if port.startswith("socket:") else line.RATES  # a bare socket has no baud rate
-    return line.answers(lambda baud: SerialLink(port, baud), patient.board, port, patient.build, rates=rates)
+    rates = line.RATES if has_rate(port) else ()
+    return line.answers(lambda baud: open_link(port, baud), patient.board, port, patient.build, rates=rates)

@@ -30,7 +30,7 @@ def test_the_emulated_board_answers(root: Path) -> None:
     outcome = pqk_mcu("doctor", cwd=root)
     assert outcome.code == 0, outcome.err
     last = outcome.out.splitlines()[-1]
-    assert last.startswith(f"ok       {BOARD.name} on socket://127.0.0.1:")
+    assert last.startswith(f"ok       {BOARD.name} on udp://127.0.0.1:")
     assert last.endswith(f"answers and runs build {BUILD_ID}")
 
 
@@ -63,7 +63,7 @@ def test_an_emulator_that_ends_is_not_waited_for(command: str, code: int, root: 
     flashed = root / "build" / BOARD.name / FLASHED
     firmware = flashed.read_bytes()
     flashed.write_bytes(b"no firmware")
-    outcome = pqk_mcu(command, cwd=root)
+    outcome = pqk_mcu(command, cwd=root, timeout=60)
     flashed.write_bytes(firmware)
     assert outcome.code == code, outcome.err
     assert f"the emulator of {BOARD.name} was killed by signal 6" in outcome.out + outcome.err

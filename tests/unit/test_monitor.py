@@ -65,6 +65,13 @@ def test_hello_is_asked_for_until_a_frame_comes() -> None:
     assert len(FrameReader().feed(silent.written)) == monitor.HELLO_ATTEMPTS
 
 
+def test_a_delimiter_is_sent_into_a_silence() -> None:
+    link = Script(b"one\n", b"", b"", b"two\n")
+    with pytest.raises(KeyboardInterrupt):
+        monitor.watch(link, lambda _: None, nudge=True)
+    assert link.written == b"\0" * 3  # before the first, and in two silences
+
+
 def test_the_time_stands_before_each_line() -> None:
     lines: list[str] = []
     monitor.stamped(lines.append, lambda: datetime(2026, 1, 2, 3, 4, 5, 67_891))("text")

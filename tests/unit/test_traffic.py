@@ -121,17 +121,17 @@ def test_replies_of_a_device() -> None:
     (hello,) = taken([device.receive(encode(Frame(Type.HELLO, 9)))])
     (line,) = described(hello)
     assert line.startswith("HELLO reply 9: toy, build cafe, timer toy timer at 1,000 Hz")
-    (stats,) = taken([device.receive(encode(Frame(Type.STATS, 10)))])
-    assert described(stats) == ["STATS reply 10: 0 inferences, 512 B of stack used, 0 damaged frames dropped"]
-    (settings,) = taken([device.receive(encode(Frame(Type.SETTINGS, 11)))])
+    (stats,) = taken([device.receive(encode(Frame(Type.STATS, 1)))])
+    assert described(stats) == ["STATS reply 1: 0 inferences, 512 B of stack used, 0 damaged frames dropped"]
+    (settings,) = taken([device.receive(encode(Frame(Type.SETTINGS, 2)))])
     assert described(settings) == [
-        "SETTINGS reply 11: thresholds [100, 200, 65535], 3 averaged, one every 10 frames, 16,000 samples of rest"
+        "SETTINGS reply 2: thresholds [100, 200, 65535], 3 averaged, one every 10 frames, 16,000 samples of rest"
     ]
     audio = struct.pack("<II3h", 0, 1, 5, 1234, -7)
-    (streamed,) = taken([device.receive(encode(Frame(Type.STREAM, 12, audio)))])
-    assert described(streamed) == ["STREAM reply 12: 3 samples, 0 inferences, peak 1,234; output 1 at 0.916"]
-    (refused,) = taken([device.receive(encode(Frame(Type.RUN, 13)))])
-    assert described(refused) == ["ERROR 13: no input (error 5)"]
+    (streamed,) = taken([device.receive(encode(Frame(Type.STREAM, 3, audio)))])
+    assert described(streamed) == ["STREAM reply 3: 3 samples, 0 inferences, peak 1,234; output 1 at 0.916"]
+    (refused,) = taken([device.receive(encode(Frame(Type.RUN, 4)))])
+    assert described(refused) == ["ERROR 4: no input (error 5)"]
 
 
 def test_a_result_and_a_fault() -> None:
