@@ -133,7 +133,8 @@ def flash(
         for argv in runners.rehearse(*where, kind=kind, probe=probe, port=port):
             click.echo(shlex.join(argv))
         return
-    hello = runners.flash(*where, expected_build=built.record["id"], kind=kind, probe=probe, port=port)
+    expected = built.record["id"]
+    hello = runners.flash(*where, expected_build=expected, kind=kind, probe=probe, port=port, tell=click.echo)
     click.echo(f"{board.title} runs build {hello.build_id}")
 
 
@@ -278,16 +279,63 @@ def tune(root: Path, board_name: str | None, port: str | None) -> None:
 @board_option
 @click.option("--output", type=click.Path(path_type=Path), help="Folder for report.json and report.html.")
 @click.option("--open", "show", is_flag=True, help="Show the page in a browser, where there is a screen.")
+@click.option("--against", help="Compare: a number of pqk-mcu history, a build id in it, or the path of a report.json.")
+@click.option("--fail-under", "under", multiple=True, metavar="NAME=LEAST", help="Fail below it: accuracy=0.9.")
+@click.option("--fail-over", "over", multiple=True, metavar="NAME=MOST", help="Fail above it: flash=64k.")
+@click.option(
+    "--fail-worse", "worse", multiple=True, metavar="NAME=BY", help="With --against: accuracy=0.01, flash=2%."
+)
+@click.option(
+    "--junit", type=click.Path(path_type=Path, dir_okay=False), help="File for these checks, and parity, as JUnit XML."
+)
 @click.pass_obj
-def report(root: Path, board_name: str | None, output: Path | None, show: bool) -> None:
-    """Write report.json and a single-file report.html."""
-    project, board = _open(root, board_name)
-    from pqk import measure
+def report(
+    root: Path,
+    board_name: str | None,
+    output: Path | None,
+    show: bool,
+    against: str | None,
+    under: tuple[str, ...],
+    over: tuple[str, ...],
+    worse: tuple[str, ...],
+    junit: Path | None,
+) -> None:
+    """Write report.json and a single-file report.html, and keep the report in the project's history.
 
-    page = measure.write_report(project, board, output)
-    click.echo(f"report: {page}")
+    The --fail options may be given several times. Figures are accuracy, flash, ram, stack, what the board counts for
+    an inference (instructions; or cycles, and milliseconds), front_end, second_of_audio, different_features,
+    different_logits and unseen_unknown_recall. All checks are made and told, and the report is written; if one fails,
+    the command does. With any of them, or --junit, the device must be equal to the integer reference, too.
+    """
+    project, board = _open(root, board_name)
+    from datetime import datetime
+
+    from pqk import files, measure, tables
+    from pqk.report import checks
+
+    now = datetime.now().astimezone()
+    limits = checks.Limits(under, over, worse) if under or over or worse or junit else None
+    made = measure.write_report(project, board, output, now, against=against, limits=limits)
+    if against:
+        click.echo(tables.against(made.document["against"]))
+    if made.checks:
+        click.echo(tables.checks(made.checks))
+    if junit:
+        files.atomic_write_text(junit, checks.junit(made.checks, made.document, now))
+    click.echo(f"report: {made.page} (number {made.kept.number} of pqk-mcu history)")
     if show and _has_screen():
-        click.launch(str(page))
+        click.launch(str(made.page))
+    checks.raise_failures(made.checks)
+
+
+@cli.command()
+@click.pass_obj
+def history(root: Path) -> None:
+    """List the reports that were made, of all boards: history/ in the project, where each is kept."""
+    from pqk import project, tables
+    from pqk.report import history
+
+    click.echo(tables.history(history.entries(project.load(root).root)))
 
 
 @cli.command()

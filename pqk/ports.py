@@ -77,7 +77,7 @@ def of(
             f"the serial port of {board.name} has no USB ids to know it by", "name it: --port; pqk-mcu ports"
         )
     for _ in range(int(wait_s / LOOK_EVERY_S) + 1):
-        matching = [port for port in look() if port.usb in board.usb.ids and probe in (None, port.serial_number)]
+        matching = [port for port in look() if port.usb in board.usb.ids and _is_of(port, probe)]
         if len(matching) == 1:
             return matching[0].name
         if matching:
@@ -92,3 +92,8 @@ def of(
         + (f", serial number {probe})" if probe else ")"),
         "plug the board in, or name its port: --port; pqk-mcu ports lists all",
     )
+
+
+def _is_of(port: Port, probe: str | None) -> bool:
+    """J-Link's programs leave out the zeros that its serial number on USB begins with."""
+    return probe is None or port.serial_number.lstrip("0") == probe.lstrip("0")

@@ -33,6 +33,7 @@ WHEELS = ("pyocd", "stm32loader")
 VENDORS = {
     "STM32_Programmer_CLI": "STM32CubeProgrammer from st.com, and put its folder bin into PATH",
     "JLinkExe": "the J-Link software from segger.com",
+    "bossac": "Arduino's own bossac, which its IDE installs with the boards of mbed, and put its folder into PATH",
 }
 
 _log = logging.getLogger(__name__)

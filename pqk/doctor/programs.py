@@ -73,7 +73,7 @@ def emulator(board: Board) -> Finding:
 
 
 def flashers(board: Board) -> list[Finding]:
-    """Which of the programs are there that can flash the board; one is enough."""
+    """Which of the ways to flash the board have what they need; one is enough."""
     findings, fixes = [], []
     for how in board.runners:
         try:
@@ -88,11 +88,13 @@ def flashers(board: Board) -> list[Finding]:
 
 def _flasher(board: Board, how: BoardRunner) -> str:
     program = runners.program(board, how)
-    if shutil.which(program) is None:
-        raise tools.missing(program)
-    version = runners.RUNNERS[how.kind].version
-    told = _version([program, *version]) if version else "is there"
-    return f"{program} {told}, for pqk-mcu flash --runner {how.kind}"
+    if program is None:
+        return f"pqk-mcu flash --runner {how.kind} needs no program, only the board's drive"
+    name, *version = program
+    if shutil.which(name) is None:
+        raise tools.missing(name)
+    told = _version(program) if version else "is there"
+    return f"{name} {told}, for pqk-mcu flash --runner {how.kind}"
 
 
 def packages() -> list[Finding]:

@@ -22,8 +22,6 @@ LAST_WORDS_TIMEOUT_S = 0.5  # a process that just closed its socket may still be
 class Qemu:
     """See `pqk.runners.Runner`."""
 
-    version = ("--version",)
-
     def write(self, flashing: Flashing) -> None:
         """Keep the firmware until the next `write`."""
         if not tools.rehearsing():
@@ -52,9 +50,9 @@ class Qemu:
             finally:
                 _end(process)
 
-    def reset(self, board: Board, probe: str | None = None) -> None:
+    def reset(self, board: Board, state_dir: Path, probe: str | None = None) -> None:
         """Starting it boots it anew."""
-        del board, probe
+        del board, state_dir, probe
 
 
 def arguments(board: Board, elf: Path, url: str) -> list[str]:

@@ -139,11 +139,20 @@ def test_one_program_that_flashes_is_enough(path: Path) -> None:
 
 def test_no_program_that_flashes(path: Path) -> None:
     program(path, "pyocd", "exit 1")
-    *notes, last = programs.flashers(NUCLEO)
-    assert [finding.level for finding in notes] == [Level.NOTE] * len(NUCLEO.runners)
+    board = dataclasses.replace(NUCLEO, runners=tuple(how for how in NUCLEO.runners if how.kind != "mass-storage"))
+    *notes, last = programs.flashers(board)
+    assert [finding.level for finding in notes] == [Level.NOTE] * len(board.runners)
     assert last.level is Level.PROBLEM
     assert last.text == "no program is there that can flash nucleo-f446re"
     assert last.fix == "sudo apt-get install openocd"
+
+
+@pytest.mark.usefixtures("path")
+@pytest.mark.parametrize("kind", ["uf2", "mass-storage"])
+def test_a_drive_needs_no_program(kind: str) -> None:
+    (finding,) = programs.flashers(only(kind, ()))
+    assert finding.level is Level.OK
+    assert f"--runner {kind} needs no program" in finding.text
 
 
 @pytest.mark.parametrize(
