@@ -232,5 +232,5 @@ class Conversation:
         return LinkLost(
             f"{self._who} does not answer {awaited.type.name}"
             f" ({awaited.attempts} times {awaited.timeout:.1f} s; last seen: {self._last_seen}{noise})",
-            "check the port and that this firmware is on the board: pqk-mcu flash",
+            "pqk-mcu doctor says why; pqk-mcu flash puts this firmware on the board",
         )
