@@ -165,7 +165,8 @@ def program(board: Board, how: BoardRunner) -> list[str] | None:
     if not isinstance(runner, Probe):
         return None
     imagined = Flashing(board, how, Path("firmware.elf"), Path(), probe="PROBE", port="PORT")
-    return [runner.commands(imagined)[0][0], *runner.version]
+    with tools.dry_run():  # in which nothing is written either
+        return [runner.commands(imagined)[0][0], *runner.version]
 
 
 def _device(board: Board, port: str, expected_build: str | None) -> Device:

@@ -159,13 +159,15 @@ def test_a_drive_needs_no_program(kind: str) -> None:
     ("kind", "args", "name"), [("jlink", (), "JLinkExe"), ("custom", ("my-flasher", "{elf}", "{probe}"), "my-flasher")]
 )
 def test_a_program_that_cannot_tell_its_version_is_not_started(
-    kind: str, args: tuple[str, ...], name: str, path: Path
+    kind: str, args: tuple[str, ...], name: str, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Nor is anything written, such as a script for it."""
     program(path, name, f"echo started > '{path}/started'")
+    monkeypatch.chdir(path)
     (finding,) = programs.flashers(only(kind, args))
     assert finding.text == f"{name} is there, for pqk-mcu flash --runner {kind}"
     assert finding.level is Level.OK
-    assert not (path / "started").exists()
+    assert [file.name for file in path.iterdir()] == [name]
 
 
 def test_a_runner_without_a_command() -> None:
