@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pqk.pipeline import Build
     from pqk.sources import Source
 
+DEFAULT_BOARD = "mps2-an386"
 INTERRUPTED = 130  # what shells report for Ctrl-C
 
 
@@ -42,7 +43,7 @@ def cli(context: click.Context, root: Path) -> None:
 @cli.command()
 @click.argument("name", type=click.Path(path_type=Path))
 @click.option("--words", required=True, help="Words to tell apart, separated by commas: yes,no,stop,go")
-@click.option("--board", default="mps2-an386", show_default=True, help="See pqk-mcu boards.")
+@click.option("--board", default=DEFAULT_BOARD, show_default=True, help="See pqk-mcu boards.")
 @click.option("--data", type=click.Path(path_type=Path), help="Folder with one folder of recordings per word.")
 def new(name: Path, words: str, board: str, data: Path | None) -> None:
     """Make a project: a folder NAME with a commented pqk.toml."""
@@ -406,6 +407,46 @@ def ports() -> None:
 
 
 @cli.command()
+@board_option
+@port_option
+@click.pass_obj
+def doctor(root: Path, board_name: str | None, port: str | None) -> None:
+    """Find what stands between you and a running board, from the compiler to what the board answers.
+
+    Outside a project it looks at --board, or at the default board. Nothing is changed, but opening a port may reset
+    what is on it. Ends with 1 if there is a problem.
+    """
+    from pqk import doctor as doctors
+    from pqk.doctor.finding import Level
+
+    project, board = _look(root, board_name)
+    fixes = []
+    for finding in doctors.examine(doctors.patient(board, port, project)):
+        click.echo(finding.line())
+        fixes += [finding.fix] if finding.level is Level.PROBLEM else []
+    if fixes:
+        raise PqkError(f"{len(fixes)} problem(s) stand between you and a running {board.name}", fixes[0])
+
+
+@cli.command()
+@board_option
+@port_option
+@click.option("--hello", is_flag=True, help="Ask the device for its HELLO first, until it answers.")
+@click.pass_obj
+def monitor(root: Path, board_name: str | None, port: str | None, hello: bool) -> None:
+    """Show what comes over the serial line until Ctrl-C: frames in words, and anything else as text.
+
+    A port that goes away is waited for. Opening it may reset the board.
+    """
+    from pqk import monitor as monitors
+    from pqk import pipeline
+
+    project, board = _look(root, board_name)
+    state_dir = pipeline.board_directory(project, board.name) if project else None
+    monitors.run(board, port, state_dir, monitors.stamped(click.echo), hello=hello)
+
+
+@cli.command()
 @click.option("--network", "networks", multiple=True, help="res8-narrow, res8, ds-cnn, or the project's name.")
 @click.option("--sparsity", "sparsities", multiple=True, type=click.FloatRange(0, 0.99), help="Share of zeros.")
 @click.option("--bits", multiple=True, type=click.IntRange(2, 8), help="Bits of the weights.")
@@ -581,10 +622,20 @@ def _evaluate_stream(
 
 
 def _open(root: Path, board_name: str | None) -> "tuple[Project, Board]":
+    """The project, and its board or the one that is named."""
     from pqk import boards, project
 
     opened = project.load(root)
     return opened, boards.load(board_name or opened.board)
+
+
+def _look(root: Path, board_name: str | None) -> "tuple[Project | None, Board]":
+    """The same for commands that also work outside a project, on the default board if none is named."""
+    from pqk import boards
+
+    if (root / FILE_NAME).is_file():
+        return _open(root, board_name)
+    return None, boards.load(board_name or DEFAULT_BOARD)
 
 
 def _offer_download(project: Project, data: Path | None) -> None:

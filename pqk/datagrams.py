@@ -8,6 +8,7 @@ import contextlib
 import errno
 import socket
 import time
+from collections.abc import Callable
 from urllib.parse import parse_qs, urlsplit
 
 from pqk.errors import LinkLost
@@ -31,6 +32,32 @@ def free_url() -> str:
         return f"{SCHEME}{HOST}:{one.getsockname()[1]}?localport={two.getsockname()[1]}"
 
 
+def wait(url: str, runs: Callable[[], bool]) -> None:
+    """Wait until the emulator has opened its end, for as long as it `runs`.
+
+    Raises:
+        LinkLost: it has ended, or does not open it within some seconds.
+    """
+    limit = time.monotonic() + STARTS_S
+    theirs, ours = ports(url)
+    with _socket() as probe:
+        probe.bind((HOST, ours))
+        probe.connect((HOST, theirs))
+        while _refused(probe):
+            if not runs() or time.monotonic() > limit:
+                raise LinkLost(f"the emulator does not open {url}", "run the command again")
+            time.sleep(LOOK_EVERY_S)
+
+
+def _refused(probe: socket.socket) -> bool:
+    """Whether nobody takes datagrams yet; to try, it sends a byte that says nothing in our protocols."""
+    try:
+        probe.send(b"\0")
+        return probe.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.ECONNREFUSED
+    except ConnectionRefusedError:
+        return True
+
+
 def _socket() -> socket.socket:
     return socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 
@@ -45,11 +72,7 @@ class DatagramLink:
     """See `pqk.links.Link`."""
 
     def __init__(self, url: str) -> None:
-        """Open `url`, which `free_url` has made, as soon as the emulator has opened its end.
-
-        Raises:
-            LinkLost: it does not within some seconds.
-        """
+        """Open `url`, which `free_url` has made. Raises LinkLost when that port of ours is in use."""
         self.port = url
         theirs, ours = ports(url)
         self._socket = _socket()
@@ -57,25 +80,9 @@ class DatagramLink:
         try:
             self._socket.bind((HOST, ours))
             self._socket.connect((HOST, theirs))
-            self._wait_for_the_other_end()
         except OSError as error:
             self.close()
             raise self._broken(error) from error
-
-    def _wait_for_the_other_end(self) -> None:
-        """Raises ConnectionRefusedError when nobody opens it."""
-        limit = time.monotonic() + STARTS_S
-        while True:
-            try:
-                self._socket.send(b"\0")  # says nothing in our protocol
-                refused = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.ECONNREFUSED
-            except ConnectionRefusedError:
-                refused = True
-            if not refused:
-                return
-            if time.monotonic() > limit:
-                raise ConnectionRefusedError(errno.ECONNREFUSED, "the emulator does not open its end")
-            time.sleep(LOOK_EVERY_S)
 
     def read(self, timeout: float) -> bytes:
         """See `Link.read`."""

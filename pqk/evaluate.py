@@ -163,6 +163,7 @@ class _Run:
         self._connections = 0
         self._resumed = 0
         self._resets = 0
+        self._loss: LinkLost | None = None
 
     def in_spite_of_losses(
         self, connect: Callable[[], AbstractContextManager[Device]], revive: Callable[[], None]
@@ -180,6 +181,7 @@ class _Run:
                     raise
                 if not isinstance(error, LinkLost) or self._kept() <= max(before, self._resumed):
                     raise self._told(error) from error
+                self._loss = error
 
     def _on(self, device: Device) -> Evaluation:
         header = {"build_id": device.facts.build_id, "split": self._clips.split, "sent": self._clips.sent}
@@ -213,8 +215,9 @@ class _Run:
         return sum(key in self._done for key in self._keys)
 
     def _told(self, error: LinkError) -> LinkError:
+        first = f"{self._loss.message}; then: " if self._loss else ""
         return LinkError(
-            f"{error.message}; {self._kept()} of {len(self._keys)} clips are done and kept in {self._journal}",
+            f"{first}{error.message}; {self._kept()} of {len(self._keys)} clips are done and kept in {self._journal}",
             f"{error.hint}; then pqk-mcu eval again: it goes on from there",
         )
 

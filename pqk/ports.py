@@ -39,6 +39,19 @@ def found() -> list[Port]:
     )
 
 
+def could_be(port: Port, known: Sequence[Board]) -> list[str]:
+    """The names of the boards whose port it could be, by its USB ids."""
+    return [board.name for board in known if board.usb is not None and port.usb in board.usb.ids]
+
+
+def again(known: Port, look: Callable[[], Sequence[Port]] = found) -> str | None:
+    """The name that a port which went away has now; None where it is not there, or cannot be told from others."""
+    alike = [port.name for port in look() if (port.usb, port.serial_number) == (known.usb, known.serial_number)]
+    if known.name in alike:
+        return known.name
+    return alike[0] if len(alike) == 1 and known.usb else None
+
+
 def of(
     board: Board,
     probe: str | None = None,

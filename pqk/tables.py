@@ -38,8 +38,8 @@ def ports() -> str:
     table = Table("port", "USB", "serial number", "boards", "what it is", box=None)
     found = serial_ports.found()
     for port in found:
-        could_be = [board.name for board in known if board.usb is not None and port.usb in board.usb.ids]
-        table.add_row(*map(escape, (port.name, port.usb, port.serial_number, ", ".join(could_be), port.what)))
+        could_be = ", ".join(serial_ports.could_be(port, known))
+        table.add_row(*map(escape, (port.name, port.usb, port.serial_number, could_be, port.what)))
     return _text(table) if found else "there are no serial ports"
 
 

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from pqk import tools
 from pqk.boards import Board
+from pqk.boards import Runner as BoardRunner
 from pqk.device import Device
 from pqk.errors import BoardError, ToolError
 from pqk.links import open_link
@@ -18,7 +19,7 @@ from pqk.runners.custom import Custom
 from pqk.runners.jlink import JLink
 from pqk.runners.mass_storage import MassStorage
 from pqk.runners.openocd import OpenOcd
-from pqk.runners.probe import Flashing
+from pqk.runners.probe import Flashing, Probe
 from pqk.runners.pyocd import PyOcd
 from pqk.runners.qemu import Qemu
 from pqk.runners.stm32cubeprogrammer import Stm32CubeProgrammer
@@ -134,25 +135,38 @@ def connect(
     Raises:
         ToolError, BoardError, LinkError: see `flash`.
     """
-    with (
-        started(board, state_dir, port=port, probe=probe) as where,
-        _device(board, where, expected_build) as device,
-    ):
+    with started(board, state_dir, port=port, probe=probe) as where, _device(board, where, expected_build) as device:
         yield device
 
 
 @contextmanager
 def started(board: Board, state_dir: Path, *, port: str | None = None, probe: str | None = None) -> Iterator[str]:
-    """The port or pySerial URL of the device, started if it must be. With `port` it is there and runs already.
+    """The port or pySerial URL of a board that runs, started if it must be. With `port` it is that.
 
     Raises:
-        ToolError, BoardError, LinkError: see `flash`.
+        ToolError, BoardError, LinkError: see `flash`; a LinkError in the block is explained where the emulator ended.
     """
-    if port is not None:
+    if port is None:
+        with _runner(board, board.runner.kind).start(board, state_dir, probe) as where:
+            yield where
+    else:
         yield port
-        return
-    with _runner(board, board.runner.kind).start(board, state_dir, probe) as url:
-        yield url
+
+
+def program(board: Board, how: BoardRunner) -> list[str] | None:
+    """The program that `how` writes firmware with, and the arguments with which it tells its version, if it has any.
+
+    None where no program is needed.
+
+    Raises:
+        BoardError: the board's file has a runner that does not exist, or one without a command.
+    """
+    runner = _runner(board, how.kind)
+    if not isinstance(runner, Probe):
+        return None
+    imagined = Flashing(board, how, Path("firmware.elf"), Path(), probe="PROBE", port="PORT")
+    with tools.dry_run():  # in which nothing is written either
+        return [runner.commands(imagined)[0][0], *runner.version]
 
 
 def _device(board: Board, port: str, expected_build: str | None) -> Device:

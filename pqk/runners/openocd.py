@@ -10,6 +10,7 @@ class OpenOcd(Probe):
     """`target` is OpenOCD's file of the chip; `args` name that of the probe."""
 
     kind = "openocd"
+    version = ("--version",)
     troubles = (
         Trouble("verify failed|checksum mismatch", *VERIFY_FAILED),
         Trouble("open failed|unable to open|unable to find a matching|no (j-link )?device found", *NO_PROBE),

@@ -78,6 +78,8 @@ class Probe(Desk, ABC):
     """A board that another program writes. A subclass says what to run."""
 
     troubles: ClassVar[tuple[Trouble, ...]] = ()
+    version: ClassVar[tuple[str, ...]] = ()
+    """Arguments with which the program tells its version and does nothing else; empty where there are none."""
 
     @abstractmethod
     def commands(self, flashing: Flashing) -> list[list[str]]:

@@ -10,6 +10,7 @@ class PyOcd(Probe):
     """`target` is pyOCD's name of the chip: pyocd list --targets."""
 
     kind = "pyocd"
+    version = ("--version",)
     troubles = (
         Trouble("no (available|connected) (debug )?probes|no target device available", *NO_PROBE),
         Trouble("(more than one|multiple).*probe", *SEVERAL_PROBES),

@@ -44,6 +44,7 @@ class Qemu:
             # Its threads hand every byte to one another: on two processors that takes twice as long.
             process = tools.start(arguments(board, elf, url), stderr=output, one_cpu=True)
             try:
+                datagrams.wait(url, lambda: process.poll() is None)
                 yield url
             except LinkError as error:
                 raise _explained(error, board, process, output) from error

@@ -10,6 +10,7 @@ class Stm32CubeProgrammer(Probe):
     """`target` means nothing to it: it asks the chip."""
 
     kind = "stm32cubeprogrammer"
+    version = ("--version",)
     troubles = (
         Trouble("no (debug probe|st-?link) detected", *NO_PROBE),
         Trouble("multiple.*(probe|st-?link)", *SEVERAL_PROBES),

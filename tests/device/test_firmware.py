@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,7 @@ from pqk.firmware import BuildResult, compile_firmware
 from pqk.protocol import REPLY, Frame, Type, encode
 
 UNIT = Unit(BOARD.timer.unit, BOARD.timer.units_per_tick)
+UNKNOWN = dataclasses.replace(BOARD, runners=(dataclasses.replace(BOARD.runner, target="no-such-machine"),))
 
 
 @pytest.fixture(scope="module")
@@ -295,12 +297,11 @@ def test_no_device_at_the_port(state: Path) -> None:
 
 
 def test_an_emulator_that_does_not_start(state: Path) -> None:
-    runner = dataclasses.replace(BOARD.runner, target="no-such-machine")
     with pytest.raises(LinkError) as caught:
-        runners.connect(dataclasses.replace(BOARD, runners=(runner,)), state).__enter__()
+        runners.connect(UNKNOWN, state).__enter__()
     assert "the emulator of mps2-an386 ended with status 1" in caught.value.message
     assert "unsupported machine type" in caught.value.message
-    assert "socket://127.0.0.1" in caught.value.message
+    assert "udp://127.0.0.1" in caught.value.message
 
 
 def test_a_timer_that_stands_still(tmp_path: Path) -> None:
@@ -342,19 +343,25 @@ def test_an_emulator_killed_in_mid_run(state: Path, tmp_path: Path, emulators: l
     asked = Clips("testing", [f"clip {i}" for i in range(8)], inputs, np.zeros(8, np.int64), expected)
     journal = tmp_path / "journal"
 
-    def run(board: Board, kill_after: int | None):  # type: ignore[no-untyped-def]
+    def run(*machines: Board, kill_after: int | None):  # type: ignore[no-untyped-def]
+        left = iter(machines)
+
         def report(done: int, total: int) -> None:
             assert total == 8
             if done == kill_after:
                 emulators[-1].kill()
 
-        return evaluate(lambda: runners.connect(board, state, expected_build=BUILD_ID), asked, UNIT, journal, report)
+        def connect() -> AbstractContextManager[Device]:
+            return runners.connect(next(left), state, expected_build=BUILD_ID)
+
+        return evaluate(connect, asked, UNIT, journal, report)
 
     with pytest.raises(LinkError) as caught:
-        run(BOARD, kill_after=3)
+        run(BOARD, UNKNOWN, kill_after=3)
     message = caught.value.message
-    assert "socket://127.0.0.1" in message
-    assert "the emulator of mps2-an386 was killed by signal 9" in message
+    assert "udp://127.0.0.1" in message
+    assert "the emulator of mps2-an386 was killed by signal 9; then: " in message
+    assert "the emulator of mps2-an386 ended with status 1" in message
     assert f"3 of 8 clips are done and kept in {journal}" in message
     assert len(journal.read_text().splitlines()) == 4
     result = run(BOARD, kill_after=None)

@@ -28,6 +28,8 @@ def test_help_is_instant(tmp_path: Path) -> None:
         "download",
     ):
         assert command in outcomes[0].out
+    assert "doctor" in outcomes[0].out
+    assert "monitor" in outcomes[0].out
     assert min(outcome.seconds for outcome in outcomes) < 0.5
 
 
