@@ -1,12 +1,12 @@
 #include "mlperf.h"
 
-#include "audio.h"
 #include "board.h"
 #include "infer.h"
 #include "mlperf_model.h"
 #include "network.h"
 #include "port.h"
 #include "pqk_decision.h"
+#include "protocol.h"
 #include "text.h"
 
 #define PROFILE "ULPMark for tinyML Firmware V0.0.1" /* what the runner expects to read */
@@ -249,7 +249,7 @@ static void run(uint32_t count) {
 }
 
 static void run_and_tell(uint32_t count, uint32_t warmups) {
-    pqk_audio_end();
+    pqk_protocol_end_input();
     line_with("m-warmup-start-", warmups, "");
     run(warmups);
     line("m-warmup-done");

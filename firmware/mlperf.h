@@ -3,7 +3,7 @@
  * LF, the last of them "m-ready". Only in firmware that is built for it (PQK_MLPERF).
  *
  * An inference here and a clip or stream of our own protocol use the same memory: the first one
- * ends the other. A clip sent by INPUT must be sent again, HELLO first; its host cannot be told.
+ * ends the other.
  *
  * Two "m-lap-us-" around the inferences are microseconds of the board's timer since the first one.
  * They include putting the input where the network wants it, which every inference uses up, and the

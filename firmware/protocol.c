@@ -110,8 +110,7 @@ static void end_audio(void) {
 #endif
 }
 
-/* What has been sent for an inference counts no more. */
-static void end_input(void) {
+void pqk_protocol_end_input(void) {
     input_length = 0;
     end_audio();
 }
@@ -124,7 +123,7 @@ static void hello(uint32_t sequence) {
     const pqk_memory_usage usage = pqk_usage();
     session = 1;
     answered = 0;
-    end_input();
+    pqk_protocol_end_input();
     start(&reply, PQK_HELLO | PQK_REPLY, sequence);
     pqk_put(&reply, next_sequence(), 2);
     pqk_put(&reply, PQK_OUTPUTS, 2);
@@ -183,7 +182,7 @@ static uint32_t run(void) {
     uint32_t ticks[PQK_LAYERS];
     uint32_t total = pqk_infer(ticks);
     const int32_t *logits = pqk_network_logits();
-    end_input(); /* the arena's input space has been used for activations */
+    pqk_protocol_end_input(); /* the arena's input space has been used for activations */
     inferences++;
     pqk_put(&reply, total, 4);
     pqk_put(&reply, front_end_ticks, 4);

@@ -61,6 +61,9 @@ typedef struct {
 /* Takes one received byte; carries out the request that it completes, and answers. */
 void pqk_protocol_receive(uint8_t byte);
 
+/* What has been sent for an inference counts no more: its memory is used for something else. */
+void pqk_protocol_end_input(void);
+
 /* Sends the FAULT frame; uses none of the state above, which may be damaged. */
 void pqk_protocol_send_fault(const pqk_fault *fault);
 

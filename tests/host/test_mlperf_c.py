@@ -282,14 +282,17 @@ def test_another_version_of_our_protocol_is_told(built: Built) -> None:
     assert protocol.parse_error(reply.payload).code == protocol.ErrorCode.VERSION
 
 
-def test_an_inference_ends_a_clip_of_audio(built: Built) -> None:
-    samples = bytes(2 * FRONT_END.clip_samples)
+@pytest.mark.parametrize("kind", [Type.AUDIO, Type.INPUT])
+def test_an_inference_ends_what_was_sent_for_another(built: Built, kind: Type) -> None:
+    payload = protocol.audio_payload(0, bytes(2 * FRONT_END.clip_samples))
+    if kind is Type.INPUT:
+        payload = protocol.input_payload(0, bytes(INPUT_BYTES))
     (hello,) = answers(said(built, encode(HELLO)))
     assert isinstance(hello, Frame)
     number = protocol.parse_hello(hello.payload).free_sequence
-    clip = Frame(Type.AUDIO, number, protocol.audio_payload(0, samples))
     run = encode(Frame(Type.RUN, number + 1))
-    last = answers(said(built, encode(HELLO) + encode(clip), load(bytes(INPUT_BYTES)) + b"infer 1 0%", run))[-1]
+    sent = encode(HELLO) + encode(Frame(kind, number, payload)), load(bytes(INPUT_BYTES)) + b"infer 1 0%", run
+    last = answers(said(built, *sent))[-1]
     assert isinstance(last, Frame)
     assert protocol.parse_error(last.payload).code == protocol.ErrorCode.NO_INPUT
 
