@@ -7,12 +7,13 @@ byte not the first on the line). A bit that is flipped on the line is a bit of t
 the stuffing, or makes a zero: then other bytes than a few come out, and one such frame in 65536 passes.
 """
 
+import binascii
 import contextlib
 import itertools
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from pqk import protocol
@@ -27,6 +28,8 @@ frames = st.builds(
     Frame, st.integers(0, 255), st.integers(0, 65535), st.binary(max_size=300), version=st.integers(1, 255)
 )
 noise = st.one_of(st.binary(max_size=300), st.binary(max_size=8).map(lambda some: 40 * some))
+short = st.binary(max_size=5).map(lambda body: cobs_encode(body + binascii.crc_hqx(body, 0).to_bytes(2, "little")))
+texts = st.lists(st.binary(max_size=20).map(lambda text: bytes([len(text)]) + text), max_size=4).map(b"".join)
 streams = st.lists(st.one_of(noise, frames.map(encode), frames.map(lambda frame: encode(frame)[:-2])), max_size=8).map(
     b"".join
 )
@@ -63,7 +66,7 @@ def test_every_frame_comes_back(frame: Frame) -> None:
 
 
 @settings(deadline=None, max_examples=300)
-@given(st.one_of(noise, frames.map(lambda frame: encode(frame)[:-1])))
+@given(st.one_of(noise, short, frames.map(lambda frame: encode(frame)[:-1])))
 def test_any_bytes_are_a_frame_or_a_bad_one(data: bytes) -> None:
     try:
         frame = decode(data)
@@ -74,7 +77,7 @@ def test_any_bytes_are_a_frame_or_a_bad_one(data: bytes) -> None:
 
 PARSERS = [
     (protocol.parse_hello, 44),
-    (protocol.parse_result, 0),
+    (protocol.parse_result, 12),
     (protocol.parse_streamed, 22),
     (protocol.parse_settings, 8),
     (protocol.parse_stats, 0),
@@ -89,8 +92,9 @@ PARSERS = [
 def test_any_payload_is_a_message_or_a_bad_one(
     parse: Callable[[bytes], object], before: int, data: st.DataObject
 ) -> None:
-    """Half of them have small numbers where the lengths of what follows stand, behind `before` bytes."""
-    payload = data.draw(st.one_of(st.binary(max_size=80), st.lists(st.integers(0, 3), max_size=40).map(bytes)))
+    """Half of them begin with `before` zeros, so that the drawn bytes say how long what follows is."""
+    small = st.lists(st.integers(0, 3), max_size=40).map(bytes)
+    payload = data.draw(st.one_of(st.binary(max_size=80), small, texts))
     if data.draw(st.booleans()):
         payload = bytes(before) + payload
     with contextlib.suppress(BadFrame):
@@ -138,21 +142,35 @@ def test_two_flipped_bits_and_short_bursts_are_noticed(frame: Frame, data: st.Da
             decode(stuffed(frame, flipped))
 
 
+def codes_in(encoded: bytes) -> list[int]:
+    """Places of the stuffing's codes in a frame on the line."""
+    places = [0]
+    while encoded[places[-1] + encoded[places[-1]]]:
+        places.append(places[-1] + encoded[places[-1]])
+    return places
+
+
 @settings(deadline=None)
 @given(frames, st.data())
 def test_a_bit_flipped_on_the_line_is_noticed(frame: Frame, data: st.DataObject) -> None:
     """Where it is no code of the stuffing, and makes no zero."""
     encoded = bytearray(encode(frame))
-    codes, place = set(), 0
-    while encoded[place]:
-        codes.add(place)
-        place += encoded[place]
-    place = data.draw(st.sampled_from([place for place in range(len(encoded) - 1) if place not in codes]))
-    flips = [1 << bit for bit in range(8) if encoded[place] != 1 << bit]
-    encoded[place] ^= data.draw(st.sampled_from(flips))
+    place = data.draw(st.sampled_from(sorted({*range(len(encoded) - 1)} - {*codes_in(encoded)})))
+    encoded[place] ^= data.draw(st.sampled_from([1 << bit for bit in range(8) if encoded[place] != 1 << bit]))
     reader = FrameReader()
     assert reader.feed(bytes(encoded)) == []
     assert reader.dropped == 1
+
+
+@settings(deadline=None)
+@given(frames, st.integers(1, 255))
+def test_a_last_block_that_is_not_whole_is_noticed(frame: Frame, more: int) -> None:
+    encoded = bytearray(encode(frame)[:-1])
+    last = codes_in(encoded + b"\0")[-1]
+    encoded[last] = min(encoded[last] + more, 255)
+    assume(bytes(encoded) != encode(frame)[:-1])
+    with pytest.raises(BadFrame):
+        decode(bytes(encoded))
 
 
 def test_two_bits_that_the_crc_does_not_notice() -> None:
