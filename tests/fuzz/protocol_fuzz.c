@@ -32,11 +32,9 @@
 #define HEADER_BYTES 4u
 #define CRC_BYTES 2u
 #define FRAME_BYTES (HEADER_BYTES + PQK_LARGEST_PAYLOAD + CRC_BYTES)
-#define MOST_BYTES 65536u /* on the line for one input */
-#define MOST_PAYLOAD                                                                               \
-    (2u * FRAME_BYTES) /* of the frames that are sent, the oversized among them                    \
-                        */
-#define ROOM (MOST_BYTES + 4u * MOST_PAYLOAD) /* for an operation begun just before the limit */
+#define MOST_BYTES 65536u               /* on the line for one input, and what was begun before */
+#define MOST_PAYLOAD (2u * FRAME_BYTES) /* of what is sent: twice as much as is taken */
+#define ROOM (MOST_BYTES + 4u * MOST_PAYLOAD)
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -128,7 +126,7 @@ static struct {
     uint32_t stats_dropped;
 } seen;
 
-static FILE *replies_file; /* what the device says, for whoever wants to see it */
+static FILE *replies_file; /* what the device says, where PQK_FUZZ_REPLIES names a file */
 
 /* A request, or damage, is complete on the line. */
 static void note_request(void) {
@@ -350,6 +348,7 @@ static uint8_t last_sent[2u * sizeof frame];
 static uint32_t last_count;
 static uint32_t follows[256]; /* by type: the position at which the last accepted payload ended */
 
+/* The free number and those after it, the one before it, one near it, or any. */
 static uint32_t sequence_of(source *in, uint32_t flags) {
     switch (flags & 3u) {
     case 0:
@@ -363,7 +362,7 @@ static uint32_t sequence_of(source *in, uint32_t flags) {
     }
 }
 
-/* What INPUT, CLIP and STREAM begin with. */
+/* What INPUT, CLIP and STREAM begin with: 0, where the last one ended, or near that. */
 static uint32_t position_of(source *in, uint32_t type, uint32_t flags) {
     switch (flags >> 2 & 3u) {
     case 1:
@@ -478,17 +477,16 @@ extern uint8_t __start_pqk_data[], __stop_pqk_data[], __start_pqk_bss[], __stop_
 
 static uint8_t *initial_data;
 
-/* Volatile, or the compiler would call memcpy and memset, which mind what lies between variables.
- */
-#define BETWEEN_VARIABLES __attribute__((no_sanitize("address")))
+/* Volatile, or the compiler would call memcpy and memset, which mind the gaps of the sanitizer. */
+#define ACROSS_GAPS __attribute__((no_sanitize("address")))
 
-BETWEEN_VARIABLES static void copy(volatile uint8_t *to, const uint8_t *from, size_t count) {
+ACROSS_GAPS static void copy(volatile uint8_t *to, const uint8_t *from, size_t count) {
     for (size_t i = 0; i < count; i++) {
         to[i] = from[i];
     }
 }
 
-BETWEEN_VARIABLES static void clear(volatile uint8_t *bytes, size_t count) {
+ACROSS_GAPS static void clear(volatile uint8_t *bytes, size_t count) {
     for (size_t i = 0; i < count; i++) {
         bytes[i] = 0;
     }
@@ -556,9 +554,9 @@ int LLVMFuzzerInitialize(int *argc, char ***argv) {
     initial_data = malloc(count);
     copy(initial_data, __start_pqk_data, count);
     const char *path = getenv("PQK_FUZZ_REPLIES");
-    if (path) {
-        replies_file = fopen(path, "wb");
-        check(replies_file != NULL, "or the file that PQK_FUZZ_REPLIES names cannot be written");
+    if (path && !(replies_file = fopen(path, "wb"))) {
+        perror(path);
+        exit(1);
     }
     return 0;
 }
