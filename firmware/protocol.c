@@ -32,7 +32,9 @@
 
 #define RESULT_BYTES (3u * 4u + 2u + 4u * PQK_LAYERS + 2u + 4u * PQK_OUTPUTS)
 #define ERROR_BYTES (2u + 1u + 40u) /* the longest text below has 33 characters */
-#define HELLO_BYTES (44u + sizeof PQK_BOARD_NAME + sizeof PQK_BUILD_ID + sizeof PQK_TIMER_DRIVER)
+#define REFUSAL_BYTES (HEADER_BYTES + ERROR_BYTES + CRC_BYTES)
+#define NUMBERS 0x10000u /* sequence numbers go round */
+#define HELLO_BYTES (46u + sizeof PQK_BOARD_NAME + sizeof PQK_BUILD_ID + sizeof PQK_TIMER_DRIVER)
 #define LARGER(a, b) ((a) > (b) ? (a) : (b))
 #define REPLY_BYTES                                                                                \
     (HEADER_BYTES + LARGER(LARGER(RESULT_BYTES, AUDIO_BYTES), LARGER(HELLO_BYTES, ERROR_BYTES)) +  \
@@ -77,19 +79,29 @@ static void send(const pqk_payload *out) {
     pqk_uart_write(&delimiter, 1);
 }
 
-static void error(uint32_t sequence, uint32_t code) {
+static void error(pqk_payload *out, uint32_t sequence, uint32_t code) {
     static const char *const texts[] = {
-        [PQK_ERROR_VERSION] = "protocol version 2 is spoken here",
+        [PQK_ERROR_VERSION] = "protocol version 3 is spoken here",
         [PQK_ERROR_TYPE] = "unknown request",
         [PQK_ERROR_LENGTH] = "payload too short or too long",
         [PQK_ERROR_OFFSET] = "out of order, or beyond the end",
         [PQK_ERROR_NO_INPUT] = "RUN before the whole input",
         [PQK_ERROR_SESSION] = "HELLO first",
         [PQK_ERROR_SETTINGS] = "a setting is out of its range",
+        [PQK_ERROR_ORDER] = "go on with this number",
     };
-    start(&reply, PQK_ERROR, sequence);
-    pqk_put(&reply, code, 2);
-    pqk_put_text(&reply, texts[code]);
+    start(out, PQK_ERROR, sequence);
+    pqk_put(out, code, 2);
+    pqk_put_text(out, texts[code]);
+}
+
+/* Answers what is not carried out. `reply` stays, in case the host has not heard it. */
+static void refuse(uint32_t sequence, uint32_t code) {
+    uint8_t bytes[REFUSAL_BYTES];
+    pqk_payload out = {.bytes = bytes};
+    error(&out, sequence, code);
+    finish(&out);
+    send(&out);
 }
 
 static void end_audio(void) {
@@ -104,13 +116,17 @@ static void end_input(void) {
     end_audio();
 }
 
+static uint32_t next_sequence(void) {
+    return (last_sequence + 1u) % NUMBERS;
+}
+
 static void hello(uint32_t sequence) {
     const pqk_memory_usage usage = pqk_usage();
     session = 1;
     answered = 0;
     end_input();
     start(&reply, PQK_HELLO | PQK_REPLY, sequence);
-    pqk_put(&reply, last_sequence + 1u, 2);
+    pqk_put(&reply, next_sequence(), 2);
     pqk_put(&reply, PQK_OUTPUTS, 2);
     pqk_put(&reply, PQK_LAYERS, 2);
     pqk_put(&reply, PQK_LARGEST_PAYLOAD, 4);
@@ -123,6 +139,7 @@ static void hello(uint32_t sequence) {
     pqk_put(&reply, CLIP_SAMPLES, 4);
     pqk_put(&reply, SAMPLE_RATE, 4);
     pqk_put(&reply, HOP, 2);
+    pqk_put(&reply, PQK_UART_IN_FLIGHT, 2);
     pqk_put_text(&reply, PQK_BOARD_NAME);
     pqk_put_text(&reply, PQK_BUILD_ID);
     pqk_put_text(&reply, PQK_TIMER_DRIVER);
@@ -225,7 +242,23 @@ static void reply_to(uint32_t type, uint32_t sequence, const uint8_t *payload, u
     start(&reply, type | PQK_REPLY, sequence);
     uint32_t code = carry_out(type, payload, length);
     if (code) {
-        error(sequence, code);
+        error(&reply, sequence, code);
+    }
+    last_sequence = (uint16_t)sequence;
+    answered = 1;
+}
+
+/* In a session: carries out the next request, and deals with those that are not. */
+static void in_order(uint32_t type, uint32_t sequence, const uint8_t *payload, uint32_t length) {
+    uint32_t ahead = (sequence - last_sequence) % NUMBERS;
+    if (ahead == 1) {
+        reply_to(type, sequence, payload, length);
+        finish(&reply);
+        send(&reply);
+    } else if (ahead == 0 && answered) {
+        send(&reply);
+    } else if (ahead != 0 && ahead < NUMBERS / 2u) {
+        refuse(next_sequence(), PQK_ERROR_ORDER);
     }
 }
 
@@ -234,21 +267,23 @@ static void answer(const uint8_t *bytes, uint32_t length) {
     uint32_t version = bytes[0], type = bytes[1], sequence = pqk_get(bytes + 2, 2);
     if (version != PQK_PROTOCOL_VERSION) {
         session = 0; /* another host has taken over */
-        error(sequence, PQK_ERROR_VERSION);
+        refuse(sequence, PQK_ERROR_VERSION);
     } else if (type == PQK_HELLO) {
         hello(sequence);
-    } else if (!session) {
-        error(sequence, PQK_ERROR_SESSION);
-    } else if (answered && sequence == last_sequence) {
+        finish(&reply);
         send(&reply);
-        return;
+    } else if (!session) {
+        refuse(sequence, PQK_ERROR_SESSION);
     } else {
-        reply_to(type, sequence, bytes + HEADER_BYTES, length - HEADER_BYTES);
-        last_sequence = (uint16_t)sequence;
-        answered = 1;
+        in_order(type, sequence, bytes + HEADER_BYTES, length - HEADER_BYTES);
     }
-    finish(&reply);
-    send(&reply);
+}
+
+static void drop(void) {
+    dropped_frames++;
+    if (session) {
+        refuse(next_sequence(), PQK_ERROR_ORDER);
+    }
 }
 
 void pqk_protocol_receive(uint8_t byte) {
@@ -257,13 +292,13 @@ void pqk_protocol_receive(uint8_t byte) {
         return;
     }
     if (length < (int32_t)(HEADER_BYTES + CRC_BYTES)) {
-        dropped_frames++;
+        drop();
         return;
     }
     uint32_t body = (uint32_t)length - CRC_BYTES;
     int zeros = request.bytes[0] == 0; /* no version; the CRC of zeros is right by nature */
     if (zeros || pqk_crc16(request.bytes, body) != pqk_get(request.bytes + body, CRC_BYTES)) {
-        dropped_frames++;
+        drop();
         return;
     }
     answer(request.bytes, body);

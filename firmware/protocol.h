@@ -3,13 +3,19 @@
  *   COBS(version u8 | type u8 | sequence u16 | payload | CRC16-XMODEM u16) | 0x00
  *
  * with every number little-endian and the CRC over all that stands before it. The host asks, the
- * device answers with the same sequence number. A request that comes again with the sequence number
- * of the last one is answered with the same reply and not carried out again, so a host that hears
- * nothing may repeat itself: everything happens exactly once. A damaged frame is dropped and
- * counted. pqk/protocol.py is the other side, and documents the payloads.
+ * device answers with the same sequence number. The host may send so many requests without waiting
+ * for replies as HELLO says. They are carried out in the order of their numbers and each once, so a
+ * host that hears nothing may repeat itself:
  *
- * HELLO opens a session and says which sequence number is free; after a reset every other request
- * is refused until the host has said HELLO, so a host notices the reset.
+ *   - the next number is carried out and answered;
+ *   - the last one is answered with the same reply as before;
+ *   - an older one is passed over, for a reply to a later one says that it was carried out;
+ *   - one that is ahead, and a damaged frame, which is dropped and counted, get ERROR with code
+ *     ORDER, whose sequence number is the next: the host goes on from there.
+ *
+ * HELLO may have any number. It opens a session and says which number is the next; after a reset
+ * every other request is refused until the host has said HELLO, so a host notices the reset.
+ * pqk/protocol.py is the other side, and documents the payloads.
  *
  * An inference is of features (INPUT until PQK_INPUT_BYTES are there, then RUN) or of a clip of
  * audio (AUDIO until PQK_CLIP_SAMPLES are there, then RUN). STREAM is audio without an end, in
@@ -22,7 +28,7 @@
 
 #include <stdint.h>
 
-#define PQK_PROTOCOL_VERSION 2u
+#define PQK_PROTOCOL_VERSION 3u
 
 #define PQK_REPLY 0x80u /* a reply has its request's type with this bit */
 enum {
@@ -45,6 +51,7 @@ enum {
     PQK_ERROR_NO_INPUT = 5, /* RUN before the whole input was there */
     PQK_ERROR_SESSION = 6,  /* no HELLO since reset */
     PQK_ERROR_SETTINGS = 7, /* a value is out of its range */
+    PQK_ERROR_ORDER = 8,    /* the request with this ERROR's sequence number is the next */
 };
 
 typedef struct {

@@ -10,6 +10,8 @@ void pqk_uart_begin(void) {
     pqk_cpu_enable_interrupt(PQK_UART_IRQ);
 }
 
+static volatile int held_back; /* the ring was full */
+
 /* With the ring full the next byte stays in the UART, which then holds back or loses what follows.
  * Its interrupt, which would come again and again, is not delivered until there is room. */
 void pqk_uart_interrupt(void) {
@@ -17,7 +19,15 @@ void pqk_uart_interrupt(void) {
         pqk_ring_put(pqk_uart_take());
     }
     if (pqk_ring_full()) {
+        held_back = 1;
         pqk_cpu_disable_interrupt(PQK_UART_IRQ);
+    }
+}
+
+static void let_in(void) {
+    if (held_back) {
+        held_back = 0;
+        pqk_cpu_enable_interrupt(PQK_UART_IRQ);
     }
 }
 
@@ -26,7 +36,7 @@ int32_t pqk_uart_read(void) {
     uint32_t mask = pqk_cpu_mask_interrupts();
     if (!pqk_ring_empty()) {
         byte = pqk_ring_take();
-        pqk_cpu_enable_interrupt(PQK_UART_IRQ);
+        let_in();
     } else if (pqk_uart_received()) {
         byte = pqk_uart_take();
     }
@@ -38,6 +48,14 @@ void pqk_uart_write(const uint8_t *bytes, uint32_t count) {
     for (uint32_t i = 0; i < count; i++) {
         pqk_uart_send(bytes[i]);
     }
+}
+
+void pqk_uart_hold(void) {
+    pqk_cpu_disable_interrupt(PQK_UART_IRQ);
+}
+
+void pqk_uart_release(void) {
+    pqk_cpu_enable_interrupt(PQK_UART_IRQ);
 }
 
 void pqk_uart_wait(void) {

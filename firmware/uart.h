@@ -14,6 +14,12 @@ int32_t pqk_uart_read(void);
 /* Sends `count` bytes; returns when the last one has been handed to the hardware. */
 void pqk_uart_write(const uint8_t *bytes, uint32_t count);
 
+/* From `hold` to `release` received bytes wait in the UART, and no interrupt comes between, so that
+ * what is timed there is exact. What a UART cannot hold is lost: see uart.in_flight in the board's
+ * file. */
+void pqk_uart_hold(void);
+void pqk_uart_release(void);
+
 /* Sleeps until there may be a byte to read. */
 void pqk_uart_wait(void);
 

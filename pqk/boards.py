@@ -66,6 +66,9 @@ class Uart:
     """Bytes in one frame; the firmware keeps a buffer of this size."""
     ring: int = 1024
     """Bytes received while the firmware is busy, a power of two."""
+    in_flight: int = 1
+    """Requests that the host may send before the first is answered: more than one only where nothing is lost while the
+    firmware keeps reception waiting, which it does whenever it measures."""
     pins: tuple[int, ...] = ()
     """Of transmission and reception; empty where the hardware leaves no choice."""
 
@@ -79,6 +82,8 @@ class Uart:
             raise BoardError(f"uart.largest_payload = {self.largest_payload} must lie in 64..65536")
         if not 16 <= self.ring <= 65536 or self.ring & (self.ring - 1):
             raise BoardError(f"uart.ring = {self.ring} must be a power of two in 16..65536")
+        if not 1 <= self.in_flight <= 64:
+            raise BoardError(f"uart.in_flight = {self.in_flight} must lie in 1..64")
         if len(self.pins) not in (0, 2) or not all(0 <= pin < 256 for pin in self.pins):
             raise BoardError(f"uart.pins = {list(self.pins)} must be two numbers in 0..255: transmission, reception")
 

@@ -6,7 +6,6 @@ Knows nothing of how the device was started.
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from secrets import randbelow
 from types import TracebackType
 from typing import Protocol, Self, TypeVar
 
@@ -14,31 +13,22 @@ import numpy as np
 import numpy.typing as npt
 from pqk_codegen.decision import Settings
 
+from pqk.conversation import Conversation, Refused, Request, SessionLost
 from pqk.errors import LinkError
 from pqk.links import Link
 from pqk.protocol import (
     AUDIO_OVERHEAD,
-    DELIMITER,
     INPUT_OVERHEAD,
     POSITIONS,
-    REPLY,
     SAMPLE_BYTES,
-    SEQUENCES,
     STREAM_OVERHEAD,
-    VERSION,
-    BadFrame,
     ErrorCode,
-    Frame,
-    FrameReader,
     Hello,
     Stats,
     Streamed,
     Type,
     audio_payload,
-    encode,
     input_payload,
-    parse_error,
-    parse_fault,
     parse_hello,
     parse_result,
     parse_settings,
@@ -48,15 +38,10 @@ from pqk.protocol import (
     stream_payload,
 )
 
-BITS_PER_BYTE = 10  # on the line: start, eight, stop
-SETTLE_S = 0.05  # silence after which a line that was just opened counts as quiet
-SETTLE_LIMIT_S = 2.0  # a line that never falls silent is tried anyway
 HELLO_TIMEOUT_S = 1.0  # a board answers in milliseconds; one that was reset by opening the port boots first
 HELLO_ATTEMPTS = 10
-REPLY_TIMEOUT_S = 1.0  # on top of the time that the bytes take
-REPLY_ATTEMPTS = 8
-RUN_TIMEOUT_S = 5.0
-RUN_ATTEMPTS = 24  # an inference may take two minutes
+RUN_TIMEOUT_S = 2.0
+RUN_ATTEMPTS = 60  # an inference may take two minutes
 RESETS_ALLOWED = 3  # within one inference
 
 _Message = TypeVar("_Message")
@@ -93,10 +78,6 @@ _NO_AUDIO_YET = StreamReply(0, 0, 0, 0, 0, 0, ())
 _WRAPPING = ("samples", "frames", "inferences", "front_end_ticks", "network_ticks")
 
 
-class _DeviceWasReset(Exception):
-    """It does not know this session any more."""
-
-
 class Device:
     """The device at the other end of a link; a context manager that closes the link."""
 
@@ -123,16 +104,13 @@ class Device:
         Raises:
             LinkError: nothing answers, or it is another board, another build or another protocol.
         """
-        self._link, self._clock = link, clock
-        self._board, self._port, self._baud = board, port, baud
+        self._link, self._board, self._port = link, board, port
         self._expected_build = expected_build
-        self._reader = FrameReader()
-        self._sequence = 0
-        self._last_seen = "nothing"
+        self._conversation = Conversation(link, who=f"{board} on {port}", baud=baud, clock=clock)
         self.resets = 0
         self._streamed: StreamReply | None = None
         try:
-            self._settle()
+            self._conversation.settle()
             self.facts = self.hello()
         except BaseException:
             link.close()
@@ -152,9 +130,8 @@ class Device:
         Raises:
             LinkError: see the constructor.
         """
-        # The number is drawn so that a reply to another program's HELLO is not taken for ours.
-        reply = self._ask(Type.HELLO, randbelow(SEQUENCES), b"", HELLO_TIMEOUT_S, HELLO_ATTEMPTS)
-        facts = self._parsed(parse_hello, reply)
+        reply = self._conversation.hello(HELLO_TIMEOUT_S, HELLO_ATTEMPTS)
+        facts = self._conversation.parsed(parse_hello, reply)
         if facts.board != self._board:
             raise LinkError(f"on {self._port} is a {facts.board}, not a {self._board}", "name it: --board or --port")
         if self._expected_build not in (None, facts.build_id):
@@ -167,7 +144,7 @@ class Device:
                 f"the timer of {self._board} on {self._port} stands still ({facts.timer}): nothing can be measured",
                 "choose another timer.driver in the board's file",
             )
-        self._sequence = facts.free_sequence
+        self._conversation.begin(facts.free_sequence, facts.in_flight)
         return facts
 
     def infer(self, features: Features) -> Inference:
@@ -225,7 +202,7 @@ class Device:
         step = _samples_in(self.facts.largest_payload - STREAM_OVERHEAD)
         try:
             replies = [self._stream(data[start : start + step]) for start in range(0, len(data), step)]
-        except _DeviceWasReset as error:
+        except SessionLost as error:
             self._streamed = None
             raise LinkError(
                 f"{self._board} on {self._port} was reset in the middle of a stream", "begin the stream again"
@@ -257,28 +234,30 @@ class Device:
         return self._settings(settings_payload(settings))
 
     def stats(self) -> Stats:
-        """Stack, inferences and dropped frames since the device's reset.
+        """Stack, inferences and dropped frames since the device's last reset.
 
         Raises:
-            LinkError: the device is gone, refuses, or was reset, so that there is nothing to tell.
+            LinkError: the device is gone, or refuses.
         """
-        return self._parsed(parse_stats, self._request_of_session(Type.STATS))
+        reply = self._in_spite_of_resets(lambda: self._conversation.ask(Request(Type.STATS)))
+        return self._conversation.parsed(parse_stats, reply)
 
     def _infer(self, data: bytes) -> Inference:
         step = self.facts.largest_payload - INPUT_OVERHEAD
-        for offset in range(0, len(data), step):
-            self._request(Type.INPUT, input_payload(offset, data[offset : offset + step]))
-        return self._run()
+        starts = range(0, len(data), step)
+        return self._run([Request(Type.INPUT, input_payload(at, data[at : at + step])) for at in starts])
 
     def _infer_audio(self, samples: Pcm) -> Inference:
         data = _little_endian(samples)
         step = _samples_in(self.facts.largest_payload - AUDIO_OVERHEAD)
-        for start in range(0, len(data), step):
-            self._request(Type.AUDIO, audio_payload(start // SAMPLE_BYTES, data[start : start + step]))
-        return self._run()
+        starts = range(0, len(data), step)
+        return self._run(
+            [Request(Type.AUDIO, audio_payload(at // SAMPLE_BYTES, data[at : at + step])) for at in starts]
+        )
 
-    def _run(self) -> Inference:
-        result = self._parsed(parse_result, self._request(Type.RUN, b"", RUN_TIMEOUT_S, RUN_ATTEMPTS))
+    def _run(self, parts: list[Request]) -> Inference:
+        reply = self._conversation.ask(*parts, Request(Type.RUN, b"", RUN_TIMEOUT_S, RUN_ATTEMPTS))
+        result = self._conversation.parsed(parse_result, reply)
         return Inference(result.logits, result.ticks, result.layer_ticks, result.front_end_ticks, result.input_crc)
 
     def _stream(self, samples: bytes, *, begins: bool = False) -> StreamReply:
@@ -286,13 +265,24 @@ class Device:
         so_far = _NO_AUDIO_YET if begins or self._streamed is None else self._streamed
         payload = stream_payload(so_far.samples % POSITIONS, samples, begins=begins)
         # There may be several inferences in it.
-        reply = self._parsed(parse_streamed, self._request(Type.STREAM, payload, RUN_TIMEOUT_S, RUN_ATTEMPTS))
-        self._streamed = _since_the_beginning(so_far, reply)
+        try:
+            reply = self._conversation.ask(Request(Type.STREAM, payload, RUN_TIMEOUT_S, RUN_ATTEMPTS))
+        except Refused as error:
+            if error.code != ErrorCode.OFFSET:
+                raise
+            raise LinkError(
+                f"{self._board} on {self._port} has missed a part of the stream", "begin the stream again"
+            ) from error
+        self._streamed = _since_the_beginning(so_far, self._conversation.parsed(parse_streamed, reply))
         return self._streamed
 
     def _settings(self, payload: bytes) -> Settings:
         self._needs_front_end()
-        return self._parsed(parse_settings, self._request_of_session(Type.SETTINGS, payload))
+        try:
+            reply = self._conversation.ask(Request(Type.SETTINGS, payload))
+        except SessionLost as error:  # the settings that were made are gone
+            raise LinkError(f"{self._board} on {self._port} was reset", "run the command again") from error
+        return self._conversation.parsed(parse_settings, reply)
 
     def _needs_front_end(self) -> None:
         if not self.facts.sample_rate:
@@ -305,95 +295,10 @@ class Device:
         for _ in range(1 + RESETS_ALLOWED):
             try:
                 return act()
-            except _DeviceWasReset:
+            except SessionLost:
                 self.resets += 1
                 self.hello()
         raise LinkError(f"{self._board} on {self._port} resets again and again", "check the power supply of the board")
-
-    def _request_of_session(self, kind: Type, payload: bytes = b"") -> Frame:
-        """For what a reset makes meaningless."""
-        try:
-            return self._request(kind, payload)
-        except _DeviceWasReset as error:
-            raise LinkError(f"{self._board} on {self._port} was reset", "run the command again") from error
-
-    def _request(
-        self, kind: Type, payload: bytes = b"", timeout: float = REPLY_TIMEOUT_S, attempts: int = REPLY_ATTEMPTS
-    ) -> Frame:
-        sequence = self._sequence
-        self._sequence = (sequence + 1) % SEQUENCES
-        return self._ask(kind, sequence, payload, timeout, attempts)
-
-    def _ask(self, kind: Type, sequence: int, payload: bytes, timeout: float, attempts: int) -> Frame:
-        """Send a request until its reply comes; the device carries it out once."""
-        # The leading delimiter ends whatever stray bytes the device may have seen.
-        message = DELIMITER + encode(Frame(kind, sequence, payload))
-        timeout += len(message) * BITS_PER_BYTE / self._baud
-        for _ in range(attempts):
-            self._link.write(message)
-            reply = self._reply(kind, sequence, self._clock() + timeout)
-            if reply is not None:
-                return reply
-        raise LinkError(
-            f"{self._board} on {self._port} does not answer {kind.name}"
-            f" ({attempts} times {timeout:.1f} s; last seen: {self._last_seen}{self._noise()})",
-            "check the port and that this firmware is on the board: pqk-mcu flash",
-        )
-
-    def _reply(self, kind: Type, sequence: int, deadline: float) -> Frame | None:
-        while (left := deadline - self._clock()) > 0:
-            for frame in self._reader.feed(self._link.read(left)):
-                if self._is_answer(frame, kind, sequence):
-                    return frame
-        return None
-
-    def _is_answer(self, frame: Frame, kind: Type, sequence: int) -> bool:
-        """Whether `frame` is the reply that is waited for; stale and foreign ones are not."""
-        if frame.version != VERSION:
-            raise LinkError(
-                f"the firmware on {self._port} speaks version {frame.version} of the protocol, this program {VERSION}",
-                "pqk-mcu build, then pqk-mcu flash",
-            )
-        if frame.type == Type.FAULT:
-            fault = self._parsed(parse_fault, frame)
-            raise LinkError(
-                f"{self._board} on {self._port} has stopped in {kind.name}: {fault.describe()}",
-                f"arm-none-eabi-addr2line -f -e firmware.elf {fault.pc:#x}, then reset the board",
-            )
-        self._last_seen = f"{_type_name(frame.type)} number {frame.sequence}"
-        if frame.sequence != sequence:
-            return False
-        if frame.type == Type.ERROR:
-            self._refused(frame, kind)
-        return frame.type == kind | REPLY
-
-    def _refused(self, frame: Frame, kind: Type) -> None:
-        error = self._parsed(parse_error, frame)
-        if error.code == ErrorCode.SESSION:
-            raise _DeviceWasReset
-        if kind is Type.STREAM and error.code == ErrorCode.OFFSET:
-            raise LinkError(f"{self._board} on {self._port} has missed a part of the stream", "begin the stream again")
-        raise LinkError(
-            f"{self._board} on {self._port} refuses {kind.name}: {error.text} (error {error.code})", "pqk-mcu flash"
-        )
-
-    def _parsed(self, parse: Callable[[bytes], _Message], frame: Frame) -> _Message:
-        try:
-            return parse(frame.payload)
-        except BadFrame as error:
-            raise LinkError(
-                f"{self._board} on {self._port} sent a {_type_name(frame.type)} that makes no sense: {error}",
-                "pqk-mcu flash",
-            ) from error
-
-    def _settle(self) -> None:
-        """Throw away what a reset by opening the port, or an earlier program, has left on the line."""
-        limit = self._clock() + SETTLE_LIMIT_S
-        while self._clock() < limit and (data := self._link.read(SETTLE_S)):
-            self._last_seen = f"bytes that are no frame ({data[-40:]!r})"
-
-    def _noise(self) -> str:
-        return f"; {self._reader.dropped} damaged frames" if self._reader.dropped else ""
 
 
 def _little_endian(samples: Pcm) -> bytes:
@@ -412,10 +317,3 @@ def _since_the_beginning(so_far: StreamReply, reply: Streamed) -> StreamReply:
         name: getattr(so_far, name) + (getattr(reply, name) - getattr(so_far, name)) % POSITIONS for name in _WRAPPING
     }
     return StreamReply(**counts, peak=reply.peak, detections=reply.detections)
-
-
-def _type_name(number: int) -> str:
-    for kind in Type:
-        if number in (kind, kind | REPLY):
-            return f"{kind.name} reply" if number & REPLY and kind < REPLY else kind.name
-    return f"frame of type {number:#04x}"

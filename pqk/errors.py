@@ -52,7 +52,17 @@ class LinkError(PqkError):
     exit_code = 7
 
 
+class LinkLost(LinkError):
+    """The device has fallen silent or the line is broken; another attempt may find it again."""
+
+
 class ModelError(PqkError):
     """The intermediate representation is damaged, or asks for what the generator cannot do."""
 
     exit_code = 8
+
+
+class BusyError(PqkError):
+    """Another process is doing the same."""
+
+    exit_code = 10

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pqk.device import Device, Inference
-from pqk.errors import DataError, LinkError
-from pqk.files import atomic_write_text
+from pqk.errors import DataError, LinkError, LinkLost
+from pqk.files import atomic_write_text, exclusive
 from pqk.protocol import Hello, Stats
 
 SCHEMA = 1
@@ -71,6 +71,8 @@ class Evaluation:
     """Clips that an earlier run had done."""
     resets: int
     """Resets of the device that the run got over."""
+    reconnections: int
+    """How often the device was gone and was found again."""
 
     @property
     def different_logits(self) -> int:
@@ -105,6 +107,7 @@ class Evaluation:
             "stack_high_water": self.stats.stack_high_water,
             "dropped_frames": self.stats.dropped_frames,
             "resets": self.resets,
+            "reconnections": self.reconnections,
             "device": asdict(self.facts),
         }
 
@@ -125,45 +128,95 @@ def evaluate(
     unit: Unit,
     journal: Path,
     report: Callable[[int, int], None],
+    revive: Callable[[], None] = lambda: None,
 ) -> Evaluation:
     """Send every clip that is not in the journal yet through the device.
 
+    A device that falls silent or a line that breaks is connected to once more, as often as clips were done in between.
+
     Args:
-        connect: makes the device; called once.
+        connect: makes the device.
         clips: at least one.
         unit: of the device's timer.
         journal: where clips that are done are kept; made if missing, begun anew when it is of another build or split.
         report: called with the number of clips done and of all.
+        revive: called before the device is connected to again, to reset it where that can be done.
 
     Raises:
         DataError: there are no clips.
-        LinkError: the device fell silent, faulted or refused; the message says how many clips are kept.
+        BusyError: another evaluation is writing the journal.
+        LinkError: the device is gone for good, faulted or refused; the message says how many clips are kept.
     """
     if not len(clips.names):
         raise DataError(f"the {clips.split} split has no clips", "choose another --split")
-    keys = [(name, _digest(features)) for name, features in zip(clips.names, clips.inputs, strict=True)]
-    with connect() as device:
-        header = {"build_id": device.facts.build_id, "split": clips.split, "sent": clips.sent}
-        done = _read(journal, header)
-        resumed = sum(key in done for key in keys)
+    with exclusive(journal):
+        return _Run(clips, unit, journal, report).in_spite_of_losses(connect, revive)
+
+
+class _Run:
+    """An evaluation over as many connections as it takes."""
+
+    def __init__(self, clips: Clips, unit: Unit, journal: Path, report: Callable[[int, int], None]) -> None:
+        self._clips, self._unit, self._journal, self._report = clips, unit, journal, report
+        self._keys = [(name, _digest(sent)) for name, sent in zip(clips.names, clips.inputs, strict=True)]
+        self._done: dict[Key, Inference] = {}
+        self._connections = 0
+        self._resumed = 0
+        self._resets = 0
+
+    def in_spite_of_losses(
+        self, connect: Callable[[], AbstractContextManager[Device]], revive: Callable[[], None]
+    ) -> Evaluation:
+        """What was evaluated; every connection must bring it on. Raises LinkError, see `evaluate`."""
+        while True:
+            before = self._kept()
+            try:
+                if self._connections:
+                    revive()
+                with connect() as device:
+                    return self._on(device)
+            except LinkError as error:
+                if not self._connections:
+                    raise
+                if not isinstance(error, LinkLost) or self._kept() <= max(before, self._resumed):
+                    raise self._told(error) from error
+
+    def _on(self, device: Device) -> Evaluation:
+        header = {"build_id": device.facts.build_id, "split": self._clips.split, "sent": self._clips.sent}
+        self._done = _read(self._journal, header)
+        self._connections += 1
+        if self._connections == 1:
+            self._resumed = self._kept()
         try:
-            with _appending(journal, header, done) as append:
-                for index, key in enumerate(keys):
-                    if key not in done:
-                        done[key] = _infer(device, clips, index)
-                        append(key, done[key])
-                    report(index + 1, len(keys))
-            if resumed == len(keys):
-                _infer(device, clips, 0)  # a device that has not run yet cannot tell how deep its stack gets
+            with _appending(self._journal, header, self._done) as append:
+                for index, key in enumerate(self._keys):
+                    if key not in self._done:
+                        self._done[key] = _infer(device, self._clips, index)
+                        append(key, self._done[key])
+                    self._report(index + 1, len(self._keys))
+            stats = self._stats(device)
+        finally:
+            self._resets += device.resets
+        inferences = tuple(self._done[key] for key in self._keys)
+        facts, again = device.facts, self._connections - 1
+        return Evaluation(self._clips, self._unit, inferences, facts, stats, self._resumed, self._resets, again)
+
+    def _stats(self, device: Device) -> Stats:
+        """A device that has not run since its reset cannot tell how deep its stack gets."""
+        stats = device.stats()
+        while not stats.inferences:
+            _infer(device, self._clips, 0)
             stats = device.stats()
-        except LinkError as error:
-            kept = sum(key in done for key in keys)
-            raise LinkError(
-                f"{error.message}; {kept} of {len(keys)} clips are done and kept in {journal}",
-                f"{error.hint}; then pqk-mcu eval again: it goes on from there",
-            ) from error
-    inferences = tuple(done[key] for key in keys)
-    return Evaluation(clips, unit, inferences, device.facts, stats, resumed, device.resets)
+        return stats
+
+    def _kept(self) -> int:
+        return sum(key in self._done for key in self._keys)
+
+    def _told(self, error: LinkError) -> LinkError:
+        return LinkError(
+            f"{error.message}; {self._kept()} of {len(self._keys)} clips are done and kept in {self._journal}",
+            f"{error.hint}; then pqk-mcu eval again: it goes on from there",
+        )
 
 
 def spread(count: int, limit: int | None) -> NDArray[np.int64]:

@@ -8,6 +8,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pqk.errors import BusyError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 
 def atomic_write_bytes(path: Path, content: bytes) -> None:
     """Write `content` to `path`; a reader sees the old file or the whole new one."""
@@ -45,6 +52,23 @@ def atomic_directory(path: Path) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
+
+
+@contextmanager
+def exclusive(path: Path) -> Iterator[None]:
+    """Keep other processes that ask for the same out for the length of the block; `path` itself may be replaced in it.
+
+    Raises:
+        BusyError: another process is in such a block.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_name(f"{path.name}.lock").open("w") as lock:
+        if fcntl is not None:  # on Windows there is no lock
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise BusyError(f"another process is writing {path}", "wait until it has ended, or stop it") from error
+        yield
 
 
 def digest(parts: Iterable[bytes | str]) -> str:

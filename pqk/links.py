@@ -5,7 +5,8 @@ from typing import Protocol
 
 import serial
 
-from pqk.errors import LinkError
+from pqk.datagrams import SCHEME, DatagramLink
+from pqk.errors import LinkError, LinkLost
 
 READ_BYTES = 4096
 
@@ -21,6 +22,11 @@ class Link(Protocol):
 
     def close(self) -> None:
         """End it; may be called twice."""
+
+
+def open_link(port: str, baud: int) -> Link:
+    """The link to `port`: a device name, a pySerial URL, or an emulator's. Raises LinkError when it does not open."""
+    return DatagramLink(port) if port.startswith(SCHEME) else SerialLink(port, baud)
 
 
 class SerialLink:
@@ -70,8 +76,8 @@ def _cannot_open(port: str, error: Exception) -> LinkError:
     return LinkError(f"cannot open {port}: {error}", "check the name of the port")
 
 
-def _broken(port: str, error: Exception) -> LinkError:
+def _broken(port: str, error: Exception) -> LinkLost:
     text = str(error)
     if "returned no data" in text:  # how pySerial tells of both on POSIX
         text = "the board was unplugged, or another program opened the port"
-    return LinkError(f"the connection on {port} broke: {text}", "check cable and board, then run the command again")
+    return LinkLost(f"the connection on {port} broke: {text}", "check cable and board, then run the command again")

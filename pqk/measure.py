@@ -1,6 +1,7 @@
 """What is done with a build: evaluate it on its device, and report. Needs no trainer."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ def run_evaluation(
     Raises:
         ProjectError: nothing was built.
         DataError: the split has no clips, or recordings have changed since the build.
+        BusyError: another process evaluates the same build on the same device.
         LinkError: the device does not answer, or with another build.
     """
     built = pipeline.load_build(project, board.name)
@@ -55,11 +57,18 @@ def run_evaluation(
         lambda: runners.connect(board, built.directory, expected_build=built.record["id"], port=port),
         clips,
         evaluate.Unit(board.timer.unit, board.timer.units_per_tick),
-        built.directory / f"journal-{split}.jsonl",
+        built.directory / _journal(split, port),
         progress,
+        revive=lambda: runners.reset(board, port=port),
     )
     evaluation.save(_evaluation_path(built.directory))
     return evaluation.record()
+
+
+def _journal(split: str, port: str | None) -> str:
+    """Name of the journal. A device elsewhere has its own, so that several can be evaluated at the same time."""
+    remote = re.sub(r"[^A-Za-z0-9]+", "-", f"-{port}") if port and "://" in port else ""
+    return f"journal-{split}{remote}.jsonl"
 
 
 def _audio(

@@ -12,7 +12,7 @@ from enum import IntEnum
 
 from pqk_codegen.decision import Detection, Settings
 
-VERSION = 2
+VERSION = 3
 DELIMITER = b"\0"
 REPLY = 0x80  # a reply has its request's type with this bit
 UNSOLICITED = 0  # sequence number of a FAULT
@@ -23,7 +23,7 @@ _CRC = struct.Struct("<H")
 _OFFSET = struct.Struct("<I")
 _STREAM = struct.Struct("<II")
 _SETTINGS = struct.Struct("<HHIH")
-_HELLO = struct.Struct("<HHHIIIIIIIIIH")
+_HELLO = struct.Struct("<HHHIIIIIIIIIHH")
 _RESULT = struct.Struct("<IIIH")
 _STREAMED = struct.Struct("<IIIIIHB")
 _DETECTION = struct.Struct("<BHQ")
@@ -86,6 +86,7 @@ class ErrorCode(IntEnum):
     NO_INPUT = 5
     SESSION = 6
     SETTINGS = 7
+    ORDER = 8
 
 
 class BadFrame(Exception):
@@ -126,6 +127,8 @@ class Hello:
     sample_rate: int
     hop: int
     """Samples from frame to frame."""
+    in_flight: int
+    """Requests that the host may send before the first is answered."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,10 @@
 """Other people's programs: every one is started here, logged, and its failure told in the same way."""
 
 import ctypes
+import functools
 import logging
+import os
+import random
 import shlex
 import signal
 import subprocess
@@ -89,8 +92,10 @@ def run(argv: Sequence[str], *, cwd: Path | None = None, limit_s: float | None =
     return done.stdout
 
 
-def start(argv: Sequence[str], *, stderr: IO[bytes], pass_fds: Sequence[int] = ()) -> subprocess.Popen[bytes]:
+def start(argv: Sequence[str], *, stderr: IO[bytes], one_cpu: bool = False) -> subprocess.Popen[bytes]:
     """Start a program that goes on by itself. It gets no input, and ends when this process does (on Linux).
+
+    With `one_cpu` all its threads share a processor (on Linux), any one: good for threads that wait for each other.
 
     Raises:
         ToolError: it is not installed.
@@ -102,10 +107,9 @@ def start(argv: Sequence[str], *, stderr: IO[bytes], pass_fds: Sequence[int] = (
             stdin=subprocess.DEVNULL,
             stdout=stderr,
             stderr=stderr,
-            pass_fds=pass_fds,
             # A session of its own, so that Ctrl-C reaches us alone and we end it in order.
             start_new_session=True,
-            preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+            preexec_fn=functools.partial(_prepare, one_cpu) if sys.platform == "linux" else None,
         )
     except FileNotFoundError as error:
         raise _missing(argv[0]) from error
@@ -129,6 +133,9 @@ def _missing(program: str) -> ToolError:
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
-def _die_with_parent() -> None:
+def _prepare(one_cpu: bool) -> None:
+    """In the child, before the program: end with the parent; one processor."""
     if _LIBC is not None:
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if one_cpu:
+        os.sched_setaffinity(0, {random.choice(sorted(os.sched_getaffinity(0)))})

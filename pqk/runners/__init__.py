@@ -12,7 +12,7 @@ from pqk import tools
 from pqk.boards import Board
 from pqk.device import Device
 from pqk.errors import BoardError, ToolError
-from pqk.links import SerialLink
+from pqk.links import open_link
 from pqk.protocol import Hello
 from pqk.runners.custom import Custom
 from pqk.runners.jlink import JLink
@@ -31,7 +31,10 @@ class Runner(Protocol):
         """Put firmware onto the board."""
 
     def start(self, board: Board, state_dir: Path, probe: str | None = None) -> AbstractContextManager[str]:
-        """Start the board and yield its port or the pySerial URL of its UART; end it with the block."""
+        """Start the board and yield its port or the URL of its UART; end it with the block."""
+
+    def reset(self, board: Board, probe: str | None = None) -> None:
+        """Make a board that hangs begin anew, where that can be done."""
 
 
 RUNNERS: dict[str, Runner] = {
@@ -74,6 +77,16 @@ def flash(
     _write(board, elf, state_dir, kind, probe, port)
     with connect(board, state_dir, expected_build=expected_build, port=port, probe=probe) as device:
         return device.facts
+
+
+def reset(board: Board, *, port: str | None = None, probe: str | None = None) -> None:
+    """Make a board that hangs begin anew; does nothing where there is no way to, as over a `port` that was named.
+
+    Raises:
+        ToolError: the program that should do it is missing or has failed.
+    """
+    if port is None:
+        _runner(board, board.runner.kind).reset(board, probe)
 
 
 def rehearse(
@@ -124,7 +137,7 @@ def connect(
 
 def _device(board: Board, port: str, expected_build: str | None) -> Device:
     baud = board.uart.baud
-    return Device(SerialLink(port, baud), board=board.name, port=port, baud=baud, expected_build=expected_build)
+    return Device(open_link(port, baud), board=board.name, port=port, baud=baud, expected_build=expected_build)
 
 
 def _runner(board: Board, kind: str) -> Runner:

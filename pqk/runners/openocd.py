@@ -1,5 +1,6 @@
 """OpenOCD, for nearly every probe."""
 
+from pqk.boards import Runner
 from pqk.runners.probe import NO_PROBE, NO_TARGET, VERIFY_FAILED, Flashing, Probe, Trouble
 
 
@@ -16,6 +17,14 @@ class OpenOcd(Probe):
 
     def commands(self, flashing: Flashing) -> list[list[str]]:
         """One command that writes, compares and resets."""
-        which = ["-c", f"adapter serial {flashing.probe}"] if flashing.probe else []
-        program = f"program {{{flashing.elf}}} verify reset exit"  # braces: Tcl's way to keep spaces
-        return [["openocd", *flashing.how.args, *which, "-f", flashing.how.target, "-c", program]]
+        # Braces: Tcl's way to keep spaces.
+        return [_argv(flashing.how, flashing.probe, f"program {{{flashing.elf}}} verify reset exit")]
+
+    def reset_commands(self, how: Runner, probe: str | None) -> list[list[str]]:
+        """See `Probe.reset_commands`."""
+        return [_argv(how, probe, "init; reset run; shutdown")]
+
+
+def _argv(how: Runner, probe: str | None, what: str) -> list[str]:
+    which = ["-c", f"adapter serial {probe}"] if probe else []
+    return ["openocd", *how.args, *which, "-f", how.target, "-c", what]

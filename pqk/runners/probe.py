@@ -68,23 +68,35 @@ class Probe(ABC):
     def commands(self, flashing: Flashing) -> list[list[str]]:
         """What to run, one after the other."""
 
+    def reset_commands(self, how: Runner, probe: str | None) -> list[list[str]]:
+        """What resets the board; nothing where the program at work cannot."""
+        del how, probe
+        return []
+
     def write(self, flashing: Flashing) -> None:
         """Run the commands.
 
         Raises:
             ToolError: a program is missing or has failed; a trouble that is known is named, with the next step.
         """
-        for argv in self.commands(flashing):
-            try:
-                tools.run(argv, limit_s=LIMIT_S)
-            except ToolError as error:
-                raise self._explained(error) from error
+        self._run(self.commands(flashing))
+
+    def reset(self, board: Board, probe: str | None = None) -> None:
+        """Run what resets the board. Raises ToolError, see `write`."""
+        self._run(self.reset_commands(board.runner, probe))
 
     @contextmanager
     def start(self, board: Board, state_dir: Path, probe: str | None = None) -> Iterator[str]:
         """The board runs already: yield its port. Raises LinkError where that is not there, see `pqk.ports.of`."""
         del state_dir
         yield ports.of(board, probe)
+
+    def _run(self, commands: list[list[str]]) -> None:
+        for argv in commands:
+            try:
+                tools.run(argv, limit_s=LIMIT_S)
+            except ToolError as error:
+                raise self._explained(error) from error
 
     def _explained(self, error: ToolError) -> ToolError:
         for trouble in self.troubles:

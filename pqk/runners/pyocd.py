@@ -1,5 +1,6 @@
 """pyOCD, for CMSIS-DAP, ST-LINK and J-Link probes (pip install pyocd)."""
 
+from pqk.boards import Runner
 from pqk.runners.probe import NO_PROBE, NO_TARGET, SEVERAL_PROBES, Flashing, Probe, Trouble
 
 
@@ -15,7 +16,16 @@ class PyOcd(Probe):
     )
 
     def commands(self, flashing: Flashing) -> list[list[str]]:
-        """Load, then reset; -W: do not wait for somebody to plug a probe in."""
-        which = ["-W", "-t", flashing.how.target, *(["-u", flashing.probe] if flashing.probe else [])]
+        """Load, then reset."""
+        which = _which(flashing.how, flashing.probe)
         load = ["pyocd", "load", *which, "-f", "4M", *flashing.how.args, str(flashing.elf)]
-        return [load, ["pyocd", "reset", *which]]
+        return [load, *self.reset_commands(flashing.how, flashing.probe)]
+
+    def reset_commands(self, how: Runner, probe: str | None) -> list[list[str]]:
+        """See `Probe.reset_commands`."""
+        return [["pyocd", "reset", *_which(how, probe)]]
+
+
+def _which(how: Runner, probe: str | None) -> list[str]:
+    """-W: do not wait for somebody to plug a probe in."""
+    return ["-W", "-t", how.target, *(["-u", probe] if probe else [])]

@@ -1,6 +1,5 @@
-"""Boards emulated by QEMU: "flashing" keeps a copy of the ELF, starting boots it with its UART on a local socket."""
+"""Boards emulated by QEMU: "flashing" keeps a copy of the ELF, starting boots it with its UART on a local port."""
 
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -8,9 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from pqk import tools
+from pqk import datagrams, tools
 from pqk.boards import Board
-from pqk.errors import LinkError
+from pqk.errors import LinkError, LinkLost
 from pqk.files import atomic_write_bytes
 from pqk.runners.probe import Flashing
 
@@ -40,13 +39,10 @@ class Qemu:
         elf = state_dir / FLASHED
         if not elf.is_file():
             raise LinkError(f"nothing has been flashed to {board.name} (no {elf})", "pqk-mcu flash")
-        with socket.socket() as listener, tempfile.TemporaryFile() as output:
-            # QEMU inherits a socket that listens already, so no other program can take the port in between.
-            listener.bind(("127.0.0.1", 0))
-            listener.listen(1)
-            url = f"socket://127.0.0.1:{listener.getsockname()[1]}"
-            process = tools.start(arguments(board, elf, listener.fileno()), stderr=output, pass_fds=[listener.fileno()])
-            listener.close()  # QEMU has its own; once it is gone, so is the port
+        url = datagrams.free_url()
+        with tempfile.TemporaryFile() as output:
+            # Its threads hand every byte to one another: on two processors that takes twice as long.
+            process = tools.start(arguments(board, elf, url), stderr=output, one_cpu=True)
             try:
                 yield url
             except LinkError as error:
@@ -54,12 +50,18 @@ class Qemu:
             finally:
                 _end(process)
 
+    def reset(self, board: Board, probe: str | None = None) -> None:
+        """Starting it boots it anew."""
+        del board, probe
 
-def arguments(board: Board, elf: Path, listener: int) -> list[str]:
-    """The command that boots `elf` with the UART on the listening socket `listener` (a file descriptor)."""
-    # wait=on keeps the boot banner for us; without nodelay a round trip takes 48 ms. A multiplexed line takes 32 bytes
-    # from the socket at a time (otherwise one: 30 us a byte instead of 10); 256 is an escape character no byte can be.
-    chardev = f"socket,id=uart,fd={listener},server=on,wait=on,nodelay=on,mux=on"
+
+def arguments(board: Board, elf: Path, url: str) -> list[str]:
+    """The command that boots `elf` with the UART on the ports of `url`, see `pqk.datagrams`."""
+    theirs, ours = datagrams.ports(url)
+    host = datagrams.HOST
+    # A multiplexed line takes 32 bytes from a datagram at a time (otherwise one: 15 us a byte instead of 5); 256 is an
+    # escape character that no byte can be.
+    chardev = f"udp,id=uart,host={host},port={ours},localaddr={host},localport={theirs},mux=on"
     machine = ["-machine", board.runner.target, *board.runner.args, "-kernel", str(elf)]
     uart = ["-chardev", chardev, "-echr", "256", "-serial", "chardev:uart"]
     return [PROGRAM, *machine, "-display", "none", "-monitor", "none", *uart]
@@ -85,7 +87,7 @@ def _explained(error: LinkError, board: Board, process: subprocess.Popen[bytes],
         line for line in tools.tail(output.read().decode(errors="replace")).splitlines() if "info:" not in line
     )
     ended = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
-    return LinkError(
+    return LinkLost(
         f"{error.message}; the emulator of {board.name} {ended}{': ' + words if words else ''}",
         error.hint or "run the command again",
     )

@@ -1,5 +1,6 @@
 """ST's STM32CubeProgrammer (ST UM2237), for ST-LINK probes."""
 
+from pqk.boards import Runner
 from pqk.runners.probe import NO_PROBE, NO_TARGET, SEVERAL_PROBES, VERIFY_FAILED, Flashing, Probe, Trouble
 
 
@@ -16,7 +17,13 @@ class Stm32CubeProgrammer(Probe):
 
     def commands(self, flashing: Flashing) -> list[list[str]]:
         """One command that connects under reset, writes, compares and starts."""
-        which = f" sn={flashing.probe}" if flashing.probe else ""
-        connect = f"port=SWD{which} mode=UR reset=HWrst"
-        program = ["--download", flashing.hex, "--verify", "--start"]
-        return [["STM32_Programmer_CLI", "--connect", connect, *flashing.how.args, *program]]
+        return [_argv(flashing.how, flashing.probe, "--download", flashing.hex, "--verify", "--start")]
+
+    def reset_commands(self, how: Runner, probe: str | None) -> list[list[str]]:
+        """See `Probe.reset_commands`."""
+        return [_argv(how, probe, "--rst")]
+
+
+def _argv(how: Runner, probe: str | None, *what: str) -> list[str]:
+    which = f" sn={probe}" if probe else ""
+    return ["STM32_Programmer_CLI", "--connect", f"port=SWD{which} mode=UR reset=HWrst", *how.args, *what]

@@ -2,7 +2,6 @@
  * network is a double, unless there is audio for a generated one. */
 #include <stdio.h>
 
-#include "cpu.h"
 #include "network.h"
 #include "port.h"
 #include "protocol.h"
@@ -67,12 +66,10 @@ uint32_t pqk_timer_ticks(void) {
     return clock_ticks;
 }
 
-void pqk_cpu_disable_interrupt(uint32_t irq) {
-    (void)irq;
+void pqk_uart_hold(void) {
 }
 
-void pqk_cpu_enable_interrupt(uint32_t irq) {
-    (void)irq;
+void pqk_uart_release(void) {
 }
 
 void pqk_uart_write(const uint8_t *bytes, uint32_t count) {

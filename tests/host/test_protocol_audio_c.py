@@ -264,7 +264,7 @@ def test_hello_ends_clips_and_streams(built: Built) -> None:
         ([(Type.STREAM, BEGIN)], (Type.STREAM, protocol.stream_payload(0, TWO))),
     ):
         frames = [Frame(kind, 1 + i, payload) for i, (kind, payload) in enumerate(begun)]
-        last = Frame(after[0], 500, after[1])
+        last = Frame(after[0], 1 + len(begun), after[1])
         replies = talk(built.program, stream(Frame(Type.HELLO, 0), *frames, Frame(Type.HELLO, 400), last))
         assert error_code(replies[-1]) in (ErrorCode.NO_INPUT, ErrorCode.OFFSET)
 

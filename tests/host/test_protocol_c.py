@@ -66,7 +66,8 @@ def error_code(reply: Frame) -> int:
 
 def test_a_clip(program: Path) -> None:
     clip = seeds.fresh("clip").integers(0, 256, INPUT_BYTES, dtype=np.uint8).tobytes()
-    requests = [Frame(Type.HELLO, 9), *clip_frames(clip, 1), Frame(Type.STATS, 100)]
+    requests = [Frame(Type.HELLO, 9), *clip_frames(clip, 1)]
+    requests += [Frame(Type.STATS, len(requests))]
     replies = talk(program, stream(*requests))
     assert [(reply.type, reply.sequence) for reply in replies] == [(r.type | REPLY, r.sequence) for r in requests]
     hello = protocol.parse_hello(replies[0].payload)
@@ -82,25 +83,74 @@ def test_a_clip(program: Path) -> None:
 
 
 def test_a_repeated_request_is_carried_out_once(program: Path) -> None:
-    requests = clip_frames(bytes(INPUT_BYTES), 40)
+    requests = clip_frames(bytes(INPUT_BYTES), 1)
     doubled = [frame for frame in requests for _ in range(3)]
-    replies = talk(program, stream(Frame(Type.HELLO, 0), *doubled, Frame(Type.STATS, 50)))[1:]
+    replies = talk(program, stream(Frame(Type.HELLO, 0), *doubled, Frame(Type.STATS, len(requests) + 1)))[1:]
     assert replies[0:-1:3] == replies[1:-1:3] == replies[2:-1:3]
     assert protocol.parse_result(replies[-2].payload).logits[2] == 1
     assert protocol.parse_stats(replies[-1].payload).inferences == 1
 
 
 def test_a_new_sequence_number_runs_again_and_wants_new_input(program: Path) -> None:
-    replies = talk(program, stream(Frame(Type.HELLO, 0), *clip_frames(bytes(INPUT_BYTES), 1), Frame(Type.RUN, 7)))
+    replies = talk(
+        program,
+        stream(Frame(Type.HELLO, 0), *(clip := clip_frames(bytes(INPUT_BYTES), 1)), Frame(Type.RUN, len(clip) + 1)),
+    )
     assert error_code(replies[-1]) == ErrorCode.NO_INPUT
 
 
 def test_hello_frees_the_next_number_and_forgets_the_last_reply(program: Path) -> None:
-    replies = talk(program, stream(Frame(Type.HELLO, 0), Frame(Type.STATS, 65535), Frame(Type.HELLO, 65535)))
-    assert protocol.parse_hello(replies[-1].payload).free_sequence == 0
     half = clip_frames(bytes(INPUT_BYTES), 1)[:-1]
-    replies = talk(program, stream(Frame(Type.HELLO, 0), *half, Frame(Type.HELLO, 0), Frame(Type.RUN, 10)))
+    replies = talk(program, stream(Frame(Type.HELLO, 0), *half, Frame(Type.HELLO, 9), Frame(Type.RUN, len(half) + 1)))
+    assert protocol.parse_hello(replies[-2].payload).free_sequence == len(half) + 1
     assert error_code(replies[-1]) == ErrorCode.NO_INPUT
+    # The last request came before HELLO: no reply to it is remembered.
+    replies = talk(program, stream(Frame(Type.HELLO, 0), *half, Frame(Type.HELLO, 9), half[-1]))
+    assert replies[-1].type == Type.HELLO | REPLY
+
+
+def test_numbers_go_round(program: Path) -> None:
+    requests = [Frame(Type.STATS, number % 65536) for number in range(1, 65539)]
+    replies = talk(program, stream(Frame(Type.HELLO, 0), *requests, Frame(Type.HELLO, 65535)))
+    assert [reply.sequence for reply in replies[1:-1]] == [request.sequence for request in requests]
+    assert protocol.parse_hello(replies[-1].payload).free_sequence == 3
+
+
+# ---- several requests on their way ----
+
+
+def test_a_request_ahead_of_the_next_is_not_carried_out(program: Path) -> None:
+    *most, run = clip_frames(bytes(INPUT_BYTES), 1)
+    lost = int(seeds.fresh("lost").integers(0, len(most)))
+    early = [*most[:lost], *most[lost + 1 :], run]
+    replies = talk(program, stream(Frame(Type.HELLO, 0), *early, *most[lost:], run, Frame(Type.STATS, len(early) + 2)))
+    complaints = replies[1 + lost : 1 + len(early)]
+    assert {error_code(reply) for reply in complaints} == {ErrorCode.ORDER}
+    assert {reply.sequence for reply in complaints} == {most[lost].sequence}
+    assert protocol.parse_result(replies[-2].payload).logits[2] == 1
+    assert protocol.parse_stats(replies[-1].payload).inferences == 1
+
+
+def test_a_request_older_than_the_last_is_passed_over(program: Path) -> None:
+    requests = clip_frames(bytes(INPUT_BYTES), 1)
+    replies = talk(program, stream(Frame(Type.HELLO, 0), *requests, *requests))
+    assert [reply.sequence for reply in replies[1:]] == [*(request.sequence for request in requests), len(requests)]
+    assert replies[-1] == replies[-2]
+
+
+def test_a_damaged_frame_tells_the_next_number_and_leaves_the_last_reply(program: Path) -> None:
+    requests = clip_frames(bytes(INPUT_BYTES), 1)
+    spoilt = bytearray(encode(Frame(Type.STATS, 77)))
+    spoilt[3] ^= 4
+    talked = stream(Frame(Type.HELLO, 0), *requests) + bytes(spoilt) + encode(requests[-1])
+    *_, first, complaint, again = talk(program, talked)
+    assert (error_code(complaint), complaint.sequence) == (ErrorCode.ORDER, len(requests) + 1)
+    assert again == first
+    assert again.type == Type.RUN | REPLY
+
+
+def test_noise_without_a_session_gets_no_answer(program: Path) -> None:
+    assert talk(program, b"boot banner\0" * 3) == []
 
 
 @pytest.mark.parametrize(
@@ -148,15 +198,16 @@ def test_another_version_ends_the_session(program: Path) -> None:
 def test_the_largest_frame_fits_and_one_byte_more_is_dropped(program: Path) -> None:
     whole = Frame(Type.INPUT, 1, protocol.input_payload(0, bytes(PAYLOAD - protocol.INPUT_OVERHEAD)))
     larger = dataclasses.replace(whole, sequence=2, payload=whole.payload + b"\0")
-    replies = talk(program, stream(Frame(Type.HELLO, 0), whole, larger, Frame(Type.STATS, 3)))
-    assert [reply.sequence for reply in replies] == [0, 1, 3]
+    replies = talk(program, stream(Frame(Type.HELLO, 0), whole, larger, Frame(Type.STATS, 2)))
+    assert [reply.type for reply in replies[1:]] == [Type.INPUT | REPLY, Type.ERROR, Type.STATS | REPLY]
+    assert [reply.sequence for reply in replies] == [0, 1, 2, 2]
     assert protocol.parse_stats(replies[-1].payload).dropped_frames == 1
 
 
 def test_hostile_bytes(program: Path) -> None:
     rng = seeds.fresh("hostile")
-    pieces, damaged = [stream(Frame(Type.HELLO, 0))], 0
-    for number in range(1, 1500):
+    pieces, damaged, number = [stream(Frame(Type.HELLO, 0))], 0, 1
+    for _ in range(1500):
         choice = rng.integers(6)
         size = int(rng.integers(0, 3 * PAYLOAD)) if choice == 1 else int(rng.integers(0, 60))
         noise = rng.integers(0, 256, size, dtype=np.uint8).tobytes()
@@ -176,10 +227,18 @@ def test_hostile_bytes(program: Path) -> None:
             damaged += 1
         else:
             offset, bytes_ = int(rng.integers(0, 2 * INPUT_BYTES)), noise
-            pieces.append(stream(Frame(Type.INPUT, number, protocol.input_payload(offset, bytes_))))
-    # After all that a clip must still go through.
+            whole = b"\0" + stream(
+                Frame(Type.HELLO, 0), Frame(Type.INPUT, number, protocol.input_payload(offset, bytes_))
+            )
+            number += 1
+            pieces.append(whole)
+    # After all that a clip must still go through. What of the above was carried out is not known: HELLO tells.
+    asked = talk(program, b"".join(pieces) + b"\0" + encode(Frame(Type.HELLO, 5)))
+    free = protocol.parse_hello(asked[-1].payload).free_sequence
+    assert free > 1
     clip = rng.integers(0, 256, INPUT_BYTES, dtype=np.uint8).tobytes()
-    end = b"\0" + stream(Frame(Type.HELLO, 5), *clip_frames(clip, 60000), Frame(Type.STATS, 61000))
+    requests = clip_frames(clip, free)
+    end = b"\0" + stream(Frame(Type.HELLO, 5), *requests, Frame(Type.STATS, free + len(requests)))
     replies = talk(program, b"".join(pieces) + end)
     assert protocol.parse_result(replies[-2].payload).logits[0] == sum(clip)
     assert protocol.parse_stats(replies[-1].payload).dropped_frames > damaged // 2

@@ -10,7 +10,7 @@ import pqk.boards
 from pqk import runners
 from pqk.boards import Board
 from pqk.firmware import BuildResult, compile_firmware
-from pqk.links import SerialLink
+from pqk.links import Link, open_link
 from pqk.protocol import Frame, FrameReader, Type, encode
 
 NETWORK = Path(__file__).parents[1] / "device" / "network"
@@ -47,7 +47,7 @@ def exchange(board: Board, state: Path, stream: bytes, replies: int) -> list[Fra
     """Send a stream to a flashed board as it is, once that listens, and collect so many replies."""
     reader, frames = FrameReader(), []
     with runners.RUNNERS["qemu"].start(board, state) as url:
-        link = SerialLink(url, board.uart.baud)
+        link = open_link(url, board.uart.baud)
         _wait_until_it_listens(link)
         link.write(stream)
         limit = time.monotonic() + 60
@@ -59,7 +59,7 @@ def exchange(board: Board, state: Path, stream: bytes, replies: int) -> list[Fra
     return frames
 
 
-def _wait_until_it_listens(link: SerialLink) -> None:
+def _wait_until_it_listens(link: Link) -> None:
     """What comes before a UART is switched on is lost, or not, as the UART is made."""
     limit = time.monotonic() + 60
     while not link.read(0.2):

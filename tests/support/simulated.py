@@ -47,7 +47,7 @@ class SimulatedDevice:
         self.reset()
 
     def reset(self) -> None:
-        self.session, self.last, self.kept = False, 0, b""
+        self.session, self.last, self.kept, self.dropped = False, 0, b"", self.reader.dropped
         self.settings = DEFAULTS
         self._forget()
 
@@ -55,7 +55,14 @@ class SimulatedDevice:
         self.input, self.clip, self.stream = b"", b"", None
 
     def receive(self, data: bytes) -> bytes:
-        return b"".join(b"\0" + self._respond(frame) for frame in self.reader.feed(data))
+        replies = []
+        for chunk in data.split(b"\0")[:-1]:
+            replies += [self._respond(frame) for frame in self.reader.feed(chunk + b"\0")]
+            if self.reader.dropped > self.dropped:
+                self.dropped = self.reader.dropped
+                replies += [self._next()] if self.session else []
+        self.reader.feed(data.split(b"\0")[-1])
+        return b"".join(b"\0" + reply for reply in replies if reply)
 
     def _respond(self, frame: Frame) -> bytes:
         self.requests.append(frame)
@@ -65,14 +72,20 @@ class SimulatedDevice:
             audio = (CLIP_SAMPLES, RATE, HOP) if self.audio else (0, 0, 0)
             numbers = (self.last + 1) % 65536, OUTPUTS, LAYERS, PAYLOAD, INPUT_BYTES, 1000, 10, 20, 30, 40, *audio
             payload = (
-                struct.pack("<HHHIIIIIIIIIH", *numbers) + text(self.board) + text(self.build_id) + text("toy timer")
+                struct.pack("<HHHIIIIIIIIIHH", *numbers, 4) + text(self.board) + text(self.build_id) + text("toy timer")
             )
             return self._reply(frame, frame.type | REPLY, payload)
         if not self.session:
             return self._error(frame, 6, "HELLO first")
-        if not self.kept or frame.sequence != self.last:
+        ahead = (frame.sequence - self.last) % 65536
+        if ahead == 1:
             self.last, self.kept = frame.sequence, self._carry_out(frame)
-        return self.kept
+        elif 1 < ahead < 32768:
+            return self._next()
+        return self.kept if ahead <= 1 else b""
+
+    def _next(self) -> bytes:
+        return self._error(Frame(Type.ERROR, (self.last + 1) % 65536), 8, "go on with this number")
 
     def _carry_out(self, frame: Frame) -> bytes:
         assert len(frame.payload) <= PAYLOAD

@@ -97,10 +97,10 @@ def test_dry_run_starts_nothing(tmp_path: Path) -> None:
 
 
 def test_the_emulator_command(board: Board) -> None:
-    assert qemu.arguments(board, Path("state/flashed.elf"), 7) == [
+    assert qemu.arguments(board, Path("state/flashed.elf"), "udp://127.0.0.1:5001?localport=5002") == [
         "qemu-system-arm",
         *("-machine", "mps2-an386", "-icount", "shift=5", "-kernel", "state/flashed.elf"),
         *("-display", "none", "-monitor", "none"),
-        *("-chardev", "socket,id=uart,fd=7,server=on,wait=on,nodelay=on,mux=on", "-echr", "256"),
-        *("-serial", "chardev:uart"),
+        *("-chardev", "udp,id=uart,host=127.0.0.1,port=5002,localaddr=127.0.0.1,localport=5001,mux=on"),
+        *("-echr", "256", "-serial", "chardev:uart"),
     ]

@@ -14,11 +14,11 @@ from pqk.protocol import BadFrame, Fault, Frame, FrameReader, Type
 # Checked by hand. CRC16-XMODEM of "123456789" is 0x31C3, the check value of every catalogue of CRCs.
 GOLDEN_FRAMES = [
     # version, type, sequence low, high: 02 01 34 12; its CRC is 0x217A
-    (Frame(Type.HELLO, 0x1234), "07 02 01 34 12 7A 21 00"),
+    (Frame(Type.HELLO, 0x1234), "07 03 01 34 12 CE 57 00"),
     # 02 03 00 00: the two zeros of the sequence number become the codes 03, 01; CRC 0xB438
-    (Frame(Type.RUN, 0), "03 02 03 01 03 38 B4 00"),
+    (Frame(Type.RUN, 0), "03 03 03 01 03 8C C2 00"),
     # 02 02 05 00 | 00 00 00 00 | 0A 0B: an INPUT of two features from offset 0; CRC 0x0EF3
-    (Frame(Type.INPUT, 5, protocol.input_payload(0, b"\x0a\x0b")), "04 02 02 05 01 01 01 01 05 0A 0B F3 0E 00"),
+    (Frame(Type.INPUT, 5, protocol.input_payload(0, b"\x0a\x0b")), "04 03 02 05 01 01 01 01 05 0A 0B B6 61 00"),
 ]
 
 GOLDEN_COBS = [
@@ -109,7 +109,7 @@ def test_noise_without_end_is_not_collected() -> None:
     ],
 )
 def test_payloads_cut_short_are_refused(parse) -> None:  # type: ignore[no-untyped-def]
-    hello = struct.pack("<HHHIIIIIIIIIH", *range(13)) + b"\x02ab\x01c\x00"
+    hello = struct.pack("<HHHIIIIIIIIIHH", *range(14)) + b"\x02ab\x01c\x00"
     result = struct.pack("<IIIHIIH2i", 9, 1, 3, 2, 4, 5, 2, -1, 2**31 - 1)
     whole = {
         protocol.parse_hello: hello,
@@ -168,13 +168,13 @@ def test_payloads_of_audio() -> None:
 
 
 def test_hello() -> None:
-    payload = struct.pack("<HHHIIIIIIIIIH", *range(1, 14)) + b"\x05board\x04id42\x05timer"
+    payload = struct.pack("<HHHIIIIIIIIIHH", *range(1, 15)) + b"\x05board\x04id42\x05timer"
     hello = protocol.parse_hello(payload)
     assert (hello.board, hello.build_id, hello.timer) == ("board", "id42", "timer")
     assert (hello.free_sequence, hello.outputs, hello.layers) == (1, 2, 3)
     assert (hello.largest_payload, hello.input_bytes, hello.timer_hz) == (4, 5, 6)
     assert (hello.flash, hello.ram, hello.stack, hello.arena) == (7, 8, 9, 10)
-    assert (hello.clip_samples, hello.sample_rate, hello.hop) == (11, 12, 13)
+    assert (hello.clip_samples, hello.sample_rate, hello.hop, hello.in_flight) == (11, 12, 13, 14)
 
 
 def test_a_fault_is_told_in_words() -> None:
