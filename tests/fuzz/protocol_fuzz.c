@@ -10,8 +10,9 @@
  * sections of the firmware's variables are copied back. A HELLO in its place would leave counters,
  * settings and the decoder's rest of a frame, and an input that fails would not fail alone.
  *
- * Nothing here knows which sequence numbers the device takes, beyond: HELLO's reply names a free
- * one, and a request that has it and is answered uses it up. */
+ * The judge follows the rules of protocol.h: the device carries out the next number only, answers
+ * the last one again with the same bytes, and names the next one where a frame is damaged or ahead.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -121,7 +122,8 @@ static struct {
     uint32_t dropped;
     uint32_t replies;
     uint32_t type; /* of the last reply */
-    uint32_t free_sequence;
+    uint32_t next_sequence;
+    int repeatable;      /* `last_reply` is what the request before that one got */
     uint32_t inferences; /* as STATS says */
     uint32_t stats_dropped;
 } seen;
@@ -158,26 +160,59 @@ static uint32_t number(const uint8_t *bytes, uint32_t count) {
     return value;
 }
 
-static void judge_reply(void) {
+/* What the last request got that was carried out. */
+static uint8_t last_reply[ROOM];
+static uint32_t last_length;
+
+/* A reply to the next request, or to the last one again. */
+static void judge_order(uint32_t sequence, uint32_t length) {
+    const uint8_t *const bytes = from_device.bytes;
+    if (sequence == seen.next_sequence) {
+        seen.next_sequence = (sequence + 1u) % 65536u;
+        seen.repeatable = 1;
+        memcpy(last_reply, bytes, length);
+        last_length = length;
+        return;
+    }
+    check((sequence + 1u) % 65536u == seen.next_sequence && seen.repeatable,
+          "a request that is neither the next nor the last");
+    check(length == last_length && !memcmp(bytes, last_reply, length), "another reply than before");
+}
+
+/* The bytes of a frame. */
+static void judge_reply(uint32_t length) {
     const uint8_t *const bytes = from_device.bytes, *const payload = bytes + HEADER_BYTES;
-    const uint32_t length = decoded(&from_device);
-    check(length != 0, "what it sends is no frame");
+    const uint32_t sequence = number(bytes + 2, 2);
+    const uint32_t code = bytes[1] == PQK_ERROR ? number(payload, 2) : 0;
     check(bytes[0] == PQK_PROTOCOL_VERSION, "the version of a reply");
     check(bytes[1] & PQK_REPLY && bytes[1] != PQK_FAULT, "the type of a reply");
-    const uint32_t sequence = number(bytes + 2, 2);
-    check(seen.asked[sequence], "a reply to a number that nobody asked with");
-    check(++seen.replies <= seen.requests, "more replies than requests");
+    check(++seen.replies <= seen.requests + seen.dropped, "more replies than frames");
+    check(seen.asked[sequence] || code == PQK_ERROR_ORDER, "a reply to what nobody asked");
     seen.type = bytes[1];
     if (seen.type == (PQK_HELLO | PQK_REPLY)) {
-        seen.free_sequence = number(payload, 2);
-    } else if (sequence == seen.free_sequence) {
-        seen.free_sequence = (sequence + 1u) % 65536u;
+        seen.next_sequence = number(payload, 2);
+        seen.repeatable = 0;
+    } else if (code == PQK_ERROR_ORDER) {
+        check(sequence == seen.next_sequence, "a number that is not the next");
+    } else if (code != PQK_ERROR_VERSION && code != PQK_ERROR_SESSION) {
+        judge_order(sequence, length);
     }
     if (seen.type == (PQK_STATS | PQK_REPLY)) {
         seen.inferences = number(payload + 4, 4);
         seen.stats_dropped = number(payload + 8, 4);
     }
-    from_device.count = 0;
+}
+
+static void note_reply(uint8_t byte) {
+    if (byte) {
+        check(from_device.count < ROOM, "a reply without an end");
+        from_device.bytes[from_device.count++] = byte;
+    } else if (from_device.count) {
+        const uint32_t length = decoded(&from_device);
+        check(length != 0, "what it sends is no frame");
+        judge_reply(length);
+        from_device.count = 0;
+    }
 }
 
 /* ---- The port ---- */
@@ -225,12 +260,7 @@ void pqk_uart_send(uint8_t byte) {
     if (replies_file) {
         fputc(byte, replies_file);
     }
-    if (byte == 0 && from_device.count) {
-        judge_reply();
-    } else if (byte) {
-        check(from_device.count < ROOM, "a reply without an end");
-        from_device.bytes[from_device.count++] = byte;
-    }
+    note_reply(byte);
     if (burst) {
         arrive();
     }
@@ -295,7 +325,7 @@ void __wrap_pqk_network_run_layer(uint32_t layer) {
 
 /* ---- The line ---- */
 
-static uint32_t waiting; /* requests on the line with the free number and those after it */
+static uint32_t waiting; /* requests on the line with the next number and those after it */
 
 /* As main.c does, until there is nothing more to read. */
 static void main_loop(void) {
@@ -348,15 +378,15 @@ static uint8_t last_sent[2u * sizeof frame];
 static uint32_t last_count;
 static uint32_t follows[256]; /* by type: the position at which the last accepted payload ended */
 
-/* The free number and those after it, the one before it, one near it, or any. */
+/* The next number and those after it, the last one, one near it, or any. */
 static uint32_t sequence_of(source *in, uint32_t flags) {
     switch (flags & 3u) {
     case 0:
-        return seen.free_sequence + waiting++;
+        return seen.next_sequence + waiting++;
     case 1:
-        return seen.free_sequence - 1u;
+        return seen.next_sequence - 1u;
     case 2:
-        return seen.free_sequence + (uint32_t)(int8_t)take(in, 1);
+        return seen.next_sequence + (uint32_t)(int8_t)take(in, 1);
     default:
         return take(in, 2);
     }
@@ -508,7 +538,7 @@ static void reset(void) {
 #endif
 }
 
-/* A request without payload and with the free number. */
+/* A request without payload and with the next number. */
 static void ask(uint8_t type) {
     const uint8_t bytes[] = {type, 0, 0};
     source in = {.bytes = bytes, .left = sizeof bytes};

@@ -107,16 +107,22 @@ def _compiled(out: Path, sources: list[Path], firmware: Path) -> Path:
 
 OPERATIONS, RAW, HELLO_FIRST = 0, 1, 2
 BYTES, AGAIN, REQUEST, BURST = 0, 1, 2, 4
-FREE, LAST, NEAR, NUMBER = range(4)
+NEXT, LAST, NEAR, NUMBER = range(4)
 START, FOLLOW, BESIDE = 1 << 2, 2 << 2, 3 << 2
 DAMAGED, OTHER_VERSION, CUT, REPEATED = 0x10, 0x20, 0x40, 0x80
 
 
-def request(kind: int, flags: int = FREE, own: bytes = b"", *, length: int = 0, burst: bool = False) -> bytes:
-    """The operation that sends a request, of which `own` are the payload's bytes, repeated up to `length`."""
-    size = struct.pack("<H", length) if length else b""
+def request(
+    kind: int, flags: int = NEXT, own: bytes = b"", *, beside: int = 0, length: int = 0, burst: bool = False
+) -> bytes:
+    """The operation that sends a request, of which `own` are the payload's bytes, repeated up to `length`.
+
+    `beside`: with the flag BESIDE, how far the position is from where the last one ended.
+    """
     head = bytes([REQUEST | BURST * burst, kind, flags | REPEATED * bool(length)])
-    return head + size + bytes([len(own)]) + own
+    place = struct.pack("<b", beside) if flags & BESIDE == BESIDE else b""
+    size = struct.pack("<H", length) if length else b""
+    return head + place + size + bytes([len(own)]) + own
 
 
 def pieces(kind: int, total: int, each: int, own: bytes, *, burst: bool = False) -> bytes:
@@ -140,7 +146,7 @@ def seeds(kind: str) -> list[bytes]:
     operations = [
         run + stats,
         whole + run + again + stats,
-        whole + request(Type.INPUT, FOLLOW, b"\7") + request(Type.INPUT, BESIDE, b"\7") + stats,
+        whole + request(Type.INPUT, FOLLOW, b"\7") + request(Type.INPUT, BESIDE, b"\7", beside=-9) + stats,
         request(Type.INPUT, START, b"\1", length=most + 1) + again + stats,
         request(Type.HELLO) + 3 * again + request(Type.STATS, LAST),
         bytes([REQUEST, Type.STATS, NEAR, 2, 0, REQUEST, Type.STATS, NUMBER, 255, 255, 0]) + 2 * stats,
@@ -148,12 +154,12 @@ def seeds(kind: str) -> list[bytes]:
         bytes([REQUEST, Type.STATS, DAMAGED, 0, 3, 0, 16]) + stats,
         bytes([REQUEST, Type.STATS, CUT, 0, 5, 0]) + again + stats,
         bytes([BYTES, 5, 0, 0, 1, 0, 9]) + stats,
-        request(0x55) + request(Type.RUN, FREE, b"x") + request(Type.STATS, FREE, b"x"),
+        request(0x55) + request(Type.RUN, NEXT, b"x") + request(Type.STATS, NEXT, b"x"),
         together + together + run,
     ]
     if kind == "audio":
         operations += _about_audio(most)
-    line = b"".join(protocol.encode(Frame(t, 1 + i)) for i, t in enumerate((Type.HELLO, Type.STATS, Type.RUN)))
+    line = b"".join(protocol.encode(Frame(t, i)) for i, t in enumerate((Type.HELLO, Type.STATS, Type.RUN)))
     lines = [line, line + line[:-4], line.replace(b"\0", b"\0\0"), b"\xff" * 200 + b"\0" + line]
     return [bytes([HELLO_FIRST | OPERATIONS]) + each for each in operations] + [bytes([RAW]) + each for each in lines]
 
@@ -162,19 +168,19 @@ def _about_audio(most: int) -> list[bytes]:
     settings, run = protocol.settings_payload(SETTINGS), request(Type.RUN)
     eager = dataclasses.replace(SETTINGS, thresholds=(0,) * len(CLASSES), smoothing=1, stride=1)
     clip = pieces(Type.AUDIO, 2 * FRONT_END.clip_samples, most - 5, b"\1\x20\3\x10\xff")
-    begin = request(Type.STREAM, FREE, protocol.stream_payload(0, b"", begins=True))
+    begin = request(Type.STREAM, NEXT, protocol.stream_payload(0, b"", begins=True))
     more = request(Type.STREAM, FOLLOW, bytes(4) + b"\1\x40\3\xc0\5\x20\7", length=most - 1)
     return [
         clip + run + request(Type.STATS),
         clip + clip + run + run,
         clip + request(Type.AUDIO, FOLLOW, b"\1\2") + request(Type.AUDIO, START, b"\1") + run,
         begin + 8 * more,
-        request(Type.SETTINGS, FREE, protocol.settings_payload(eager)) + begin + 12 * more,
-        begin + 3 * more + request(Type.SETTINGS, FREE, settings) + 4 * more + request(Type.INPUT, START, b"\1") + more,
+        request(Type.SETTINGS, NEXT, protocol.settings_payload(eager)) + begin + 12 * more,
+        begin + 3 * more + request(Type.SETTINGS, NEXT, settings) + 4 * more + request(Type.INPUT, START, b"\1") + more,
         request(Type.SETTINGS)
-        + request(Type.SETTINGS, FREE, b"\0" + settings[1:])
-        + request(Type.SETTINGS, FREE, b"x"),
-        begin + request(Type.STREAM, BESIDE, b"\xff" + bytes(4)) + request(Type.STREAM, FOLLOW, b"\2"),
+        + request(Type.SETTINGS, NEXT, b"\0" + settings[1:])
+        + request(Type.SETTINGS, NEXT, b"x"),
+        begin + request(Type.STREAM, BESIDE, bytes(6), beside=-1) + request(Type.STREAM, FOLLOW, b"\2"),
     ]
 
 

@@ -76,7 +76,7 @@ def test_any_bytes_are_a_frame_or_a_bad_one(data: bytes) -> None:
 
 
 PARSERS = [
-    (protocol.parse_hello, 44),
+    (protocol.parse_hello, 46),
     (protocol.parse_result, 12),
     (protocol.parse_streamed, 22),
     (protocol.parse_settings, 8),
