@@ -118,6 +118,7 @@ static direction to_device, from_device;
 static struct {
     uint8_t asked[65536]; /* by sequence number: there was such a request */
     uint32_t requests;
+    uint32_t hellos; /* not answered yet */
     uint32_t runs;
     uint32_t dropped;
     uint32_t replies;
@@ -139,6 +140,7 @@ static void note_request(void) {
         return;
     }
     seen.requests++;
+    seen.hellos += bytes[1] == PQK_HELLO;
     seen.runs += bytes[1] == PQK_RUN;
     seen.asked[bytes[2] | bytes[3] << 8] = 1;
 }
@@ -190,6 +192,7 @@ static void judge_reply(uint32_t length) {
     check(seen.asked[sequence] || code == PQK_ERROR_ORDER, "a reply to what nobody asked");
     seen.type = bytes[1];
     if (seen.type == (PQK_HELLO | PQK_REPLY)) {
+        check(seen.hellos-- > 0, "a HELLO that nobody asked for");
         seen.next_sequence = number(payload, 2);
         seen.repeatable = 0;
     } else if (code == PQK_ERROR_ORDER) {
