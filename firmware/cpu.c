@@ -15,6 +15,10 @@ void pqk_cpu_trap_unaligned(void) {
 #endif
 }
 
+void pqk_cpu_barrier(void) {
+    __asm volatile("dsb\n\tisb" ::: "memory");
+}
+
 uint32_t pqk_cpu_mask_interrupts(void) {
     uint32_t mask;
     __asm volatile("mrs %0, primask\n\tcpsid i" : "=r"(mask)::"memory");

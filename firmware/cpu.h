@@ -8,6 +8,9 @@
  * that has them, too: the board that runs Cortex-M0 code on a Cortex-M3 must not hide one. */
 void pqk_cpu_trap_unaligned(void);
 
+/* Returns when all that was written has arrived; what follows is fetched anew. */
+void pqk_cpu_barrier(void);
+
 /* Masks interrupts and returns the mask that was in force; faults are still taken. */
 uint32_t pqk_cpu_mask_interrupts(void);
 void pqk_cpu_restore_interrupts(uint32_t mask);

@@ -1,4 +1,5 @@
 /* The command loop: bytes in, replies out. */
+#include "cache.h"
 #include "network.h"
 #include "port.h"
 #include "protocol.h"
@@ -11,6 +12,7 @@
 
 int main(void) {
     pqk_setup();
+    pqk_cache_enable();
     pqk_timer_init();
     pqk_uart_begin();
 #if PQK_AUDIO

@@ -2,7 +2,8 @@
 #ifndef PQK_SETUP_H
 #define PQK_SETUP_H
 
-/* Sets the registers that the board's TOML file lists, in its order. */
+/* Sets the registers that the board's TOML file lists, in its order. Waits for what a step waits
+ * for, but not for ever. */
 void pqk_setup(void);
 
 #endif

@@ -43,6 +43,8 @@ class Memory:
     """Reserve for the stack, at RAM's lowest address."""
     wait_states: int
     """Cycles that the processor waits for a word of flash that was not prefetched; part of the cycle model."""
+    caches: bool = False
+    """Whether the processor has caches of its own, as a Cortex-M7 may, that the firmware switches on."""
 
     def __post_init__(self) -> None:
         if not 0 < self.stack < self.ram.size or self.stack % 8:
@@ -117,6 +119,22 @@ class Runner:
 
 
 @dataclass(frozen=True)
+class Boot:
+    """What the chip's ROM wants to see in flash before it starts the firmware: firmware/boot/<kind>.S."""
+
+    kind: str
+    checked: int = 0
+    """Bytes at the start of flash that the ROM compares with the CRC-32 behind them; 0 where it compares nothing."""
+
+    def __post_init__(self) -> None:
+        known = sorted(path.stem for path in (assets.directory("firmware") / "boot").glob("*.S"))
+        if self.kind not in known:
+            raise BoardError(f"boot.kind = {self.kind!r} is unknown; there are {', '.join(known)}")
+        if not 0 <= self.checked <= 65536 or self.checked % 4:
+            raise BoardError(f"boot.checked = {self.checked} must be a multiple of 4 in 0..65536")
+
+
+@dataclass(frozen=True)
 class Usb:
     """How the board's serial port is found among others."""
 
@@ -132,7 +150,7 @@ class Usb:
 class Step:
     """One register of the set-up at start: bits in `clear` are cleared, then those in `set` set, in a single write.
 
-    Then the firmware waits until all bits in `wait` are set, for instance until an oscillator is steady.
+    Then the firmware waits until all bits in `wait` are set, for instance until an oscillator is steady; not for ever.
     """
 
     address: int
@@ -175,6 +193,8 @@ class Board:
     """What clocks and pins need, in this order, before the UART and the timer are used."""
     usb: Usb | None = None
     """None where the port has to be named, or is no serial port at all."""
+    boot: Boot | None = None
+    """None where the chip starts what it finds in flash."""
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -224,17 +244,18 @@ def _unknown(name: str) -> BoardError:
 
 
 _TABLES = {"memory": Memory, "uart": Uart, "timer": Timer}
+_OPTIONAL: dict[str, type] = {"boot": Boot, "usb": Usb}
 
 
 def _board(file: dict[str, Any]) -> Board:
-    _known("table", "[{}]", file, ["board", *_TABLES, "runner", "setup", "usb"])
-    for key in ("board", *_TABLES, *(file.keys() & {"usb"})):
+    _known("table", "[{}]", file, ["board", *_TABLES, "runner", "setup", *_OPTIONAL])
+    for key in ("board", *_TABLES, *sorted(file.keys() & _OPTIONAL)):
         if not isinstance(file.get(key), dict):
             raise BoardError(f"there is no table [{key}]")
     parts: dict[str, object] = {key: _section(kind, key, file[key]) for key, kind in _TABLES.items()}
     parts["runners"] = _sections(Runner, "runner", file.get("runner", []))
     parts["setup"] = _sections(Step, "setup", file.get("setup", []))
-    parts["usb"] = _section(Usb, "usb", file["usb"]) if "usb" in file else None
+    parts |= {key: _section(kind, key, file[key]) if key in file else None for key, kind in _OPTIONAL.items()}
     return _section(Board, "board", file["board"], parts)
 
 

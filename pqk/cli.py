@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pqk.boards import Board
     from pqk.sources import Source
 
+DEFAULT_BOARD = "mps2-an386"
 INTERRUPTED = 130  # what shells report for Ctrl-C
 
 
@@ -41,7 +42,7 @@ def cli(context: click.Context, root: Path) -> None:
 @cli.command()
 @click.argument("name", type=click.Path(path_type=Path))
 @click.option("--words", required=True, help="Words to tell apart, separated by commas: yes,no,stop,go")
-@click.option("--board", default="mps2-an386", show_default=True, help="See pqk-mcu boards.")
+@click.option("--board", default=DEFAULT_BOARD, show_default=True, help="See pqk-mcu boards.")
 @click.option("--data", type=click.Path(path_type=Path), help="Folder with one folder of recordings per word.")
 def new(name: Path, words: str, board: str, data: Path | None) -> None:
     """Make a project: a folder NAME with a commented pqk.toml."""
@@ -132,7 +133,8 @@ def flash(
         for argv in runners.rehearse(*where, kind=kind, probe=probe, port=port):
             click.echo(shlex.join(argv))
         return
-    hello = runners.flash(*where, expected_build=built.record["id"], kind=kind, probe=probe, port=port)
+    expected = built.record["id"]
+    hello = runners.flash(*where, expected_build=expected, kind=kind, probe=probe, port=port, tell=click.echo)
     click.echo(f"{board.title} runs build {hello.build_id}")
 
 
@@ -277,16 +279,63 @@ def tune(root: Path, board_name: str | None, port: str | None) -> None:
 @board_option
 @click.option("--output", type=click.Path(path_type=Path), help="Folder for report.json and report.html.")
 @click.option("--open", "show", is_flag=True, help="Show the page in a browser, where there is a screen.")
+@click.option("--against", help="Compare: a number of pqk-mcu history, a build id in it, or the path of a report.json.")
+@click.option("--fail-under", "under", multiple=True, metavar="NAME=LEAST", help="Fail below it: accuracy=0.9.")
+@click.option("--fail-over", "over", multiple=True, metavar="NAME=MOST", help="Fail above it: flash=64k.")
+@click.option(
+    "--fail-worse", "worse", multiple=True, metavar="NAME=BY", help="With --against: accuracy=0.01, flash=2%."
+)
+@click.option(
+    "--junit", type=click.Path(path_type=Path, dir_okay=False), help="File for these checks, and parity, as JUnit XML."
+)
 @click.pass_obj
-def report(root: Path, board_name: str | None, output: Path | None, show: bool) -> None:
-    """Write report.json and a single-file report.html."""
-    project, board = _open(root, board_name)
-    from pqk import measure
+def report(
+    root: Path,
+    board_name: str | None,
+    output: Path | None,
+    show: bool,
+    against: str | None,
+    under: tuple[str, ...],
+    over: tuple[str, ...],
+    worse: tuple[str, ...],
+    junit: Path | None,
+) -> None:
+    """Write report.json and a single-file report.html, and keep the report in the project's history.
 
-    page = measure.write_report(project, board, output)
-    click.echo(f"report: {page}")
+    The --fail options may be given several times. Figures are accuracy, flash, ram, stack, what the board counts for
+    an inference (instructions; or cycles, and milliseconds), front_end, second_of_audio, different_features,
+    different_logits and unseen_unknown_recall. All checks are made and told, and the report is written; if one fails,
+    the command does. With any of them, or --junit, the device must be equal to the integer reference, too.
+    """
+    project, board = _open(root, board_name)
+    from datetime import datetime
+
+    from pqk import files, measure, tables
+    from pqk.report import checks
+
+    now = datetime.now().astimezone()
+    limits = checks.Limits(under, over, worse) if under or over or worse or junit else None
+    made = measure.write_report(project, board, output, now, against=against, limits=limits)
+    if against:
+        click.echo(tables.against(made.document["against"]))
+    if made.checks:
+        click.echo(tables.checks(made.checks))
+    if junit:
+        files.atomic_write_text(junit, checks.junit(made.checks, made.document, now))
+    click.echo(f"report: {made.page} (number {made.kept.number} of pqk-mcu history)")
     if show and _has_screen():
-        click.launch(str(page))
+        click.launch(str(made.page))
+    checks.raise_failures(made.checks)
+
+
+@cli.command()
+@click.pass_obj
+def history(root: Path) -> None:
+    """List the reports that were made, of all boards: history/ in the project, where each is kept."""
+    from pqk import project, tables
+    from pqk.report import history
+
+    click.echo(tables.history(history.entries(project.load(root).root)))
 
 
 @cli.command()
@@ -303,6 +352,46 @@ def ports() -> None:
     from pqk import tables
 
     click.echo(tables.ports())
+
+
+@cli.command()
+@board_option
+@port_option
+@click.pass_obj
+def doctor(root: Path, board_name: str | None, port: str | None) -> None:
+    """Find what stands between you and a running board, from the compiler to what the board answers.
+
+    Outside a project it looks at --board, or at the default board. Nothing is changed, but opening a port may reset
+    what is on it. Ends with 1 if there is a problem.
+    """
+    from pqk import doctor as doctors
+    from pqk.doctor.finding import Level
+
+    project, board = _look(root, board_name)
+    fixes = []
+    for finding in doctors.examine(doctors.patient(board, port, project)):
+        click.echo(finding.line())
+        fixes += [finding.fix] if finding.level is Level.PROBLEM else []
+    if fixes:
+        raise PqkError(f"{len(fixes)} problem(s) stand between you and a running {board.name}", fixes[0])
+
+
+@cli.command()
+@board_option
+@port_option
+@click.option("--hello", is_flag=True, help="Ask the device for its HELLO first, until it answers.")
+@click.pass_obj
+def monitor(root: Path, board_name: str | None, port: str | None, hello: bool) -> None:
+    """Show what comes over the serial line until Ctrl-C: frames in words, and anything else as text.
+
+    A port that goes away is waited for. Opening it may reset the board.
+    """
+    from pqk import monitor as monitors
+    from pqk import pipeline
+
+    project, board = _look(root, board_name)
+    state_dir = pipeline.board_directory(project, board.name) if project else None
+    monitors.run(board, port, state_dir, monitors.stamped(click.echo), hello=hello)
 
 
 @cli.command()
@@ -467,10 +556,20 @@ def _evaluate_stream(
 
 
 def _open(root: Path, board_name: str | None) -> "tuple[Project, Board]":
+    """The project, and its board or the one that is named."""
     from pqk import boards, project
 
     opened = project.load(root)
     return opened, boards.load(board_name or opened.board)
+
+
+def _look(root: Path, board_name: str | None) -> "tuple[Project | None, Board]":
+    """The same for commands that also work outside a project, on the default board if none is named."""
+    from pqk import boards
+
+    if (root / FILE_NAME).is_file():
+        return _open(root, board_name)
+    return None, boards.load(board_name or DEFAULT_BOARD)
 
 
 def _offer_download(project: Project, data: Path | None) -> None:

@@ -25,6 +25,7 @@ from pqk.protocol import (
     encode,
     parse_error,
     parse_fault,
+    type_name,
 )
 
 BITS_PER_BYTE = 10  # on the line: start, eight, stop
@@ -150,7 +151,7 @@ class Conversation:
             return parse(frame.payload)
         except BadFrame as error:
             raise LinkError(
-                f"{self._who} sent a {_type_name(frame.type)} that makes no sense: {error}", "pqk-mcu flash"
+                f"{self._who} sent a {type_name(frame.type)} that makes no sense: {error}", "pqk-mcu flash"
             ) from error
 
     def _exchange(self, first: int, requests: Sequence[Request]) -> Frame:
@@ -190,7 +191,7 @@ class Conversation:
     def _answers(self, frame: Frame, flight: _Flight) -> bool:
         """Take note of a frame; whether it is the last request's reply. Stale and foreign ones are nothing."""
         self._check(frame, flight)
-        self._last_seen = f"{_type_name(frame.type)} number {frame.sequence}"
+        self._last_seen = f"{type_name(frame.type)} number {frame.sequence}"
         place = flight.place(frame.sequence)
         if frame.type == Type.ERROR:
             self._refused(frame, place, flight)
@@ -231,12 +232,5 @@ class Conversation:
         return LinkLost(
             f"{self._who} does not answer {awaited.type.name}"
             f" ({awaited.attempts} times {awaited.timeout:.1f} s; last seen: {self._last_seen}{noise})",
-            "check the port and that this firmware is on the board: pqk-mcu flash",
+            "pqk-mcu doctor says why; pqk-mcu flash puts this firmware on the board",
         )
-
-
-def _type_name(number: int) -> str:
-    for kind in Type:
-        if number in (kind, kind | REPLY):
-            return f"{kind.name} reply" if number & REPLY and kind < REPLY else kind.name
-    return f"frame of type {number:#04x}"

@@ -62,6 +62,12 @@ class ModelError(PqkError):
     exit_code = 8
 
 
+class CheckError(PqkError):
+    """A report was made, and does not keep the limits that it was given."""
+
+    exit_code = 9
+
+
 class BusyError(PqkError):
     """Another process is doing the same."""
 

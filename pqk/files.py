@@ -35,6 +35,20 @@ def atomic_write_text(path: Path, content: str) -> None:
     atomic_write_bytes(path, content.encode())
 
 
+def create_text(path: Path, content: str) -> None:
+    """Write `content` as UTF-8 to a file that is not there yet; it is empty until all of it is written.
+
+    Raises FileExistsError when something is there.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch(exist_ok=False)  # claims the name: a rename would replace what another process has put there
+    try:
+        atomic_write_text(path, content)
+    except BaseException:
+        path.unlink()
+        raise
+
+
 @contextmanager
 def atomic_directory(path: Path) -> Iterator[Path]:
     """Yield an empty temporary folder that becomes `path` when the block ends without an exception.

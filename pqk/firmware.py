@@ -140,7 +140,7 @@ def compile_firmware(board: Board, generated: Path, out: Path) -> BuildResult:
     firmware = assets.directory("firmware")
     render(board, out)
     objects = [_compile(board, source, generated, firmware, out) for source in _sources(board, generated, firmware)]
-    _link(board, objects, out)
+    _link(board, objects, _boot_checksum(board, out), out)
     for kind, suffix in (("ihex", "hex"), ("binary", "bin")):
         tools.run([f"{PREFIX}objcopy", "-O", kind, "firmware.elf", f"firmware.{suffix}"], cwd=out)
     for path in objects:
@@ -154,6 +154,7 @@ def _sources(board: Board, generated: Path, firmware: Path) -> list[Path]:
     return [
         *(path for path in sorted(firmware.glob("*.c")) if audio or path.name not in AUDIO_SOURCES),
         *(firmware / "port" / name for name in drivers),
+        *([firmware / "boot" / f"{board.boot.kind}.S"] if board.boot else []),
         *sorted(generated.glob("*.c")),
     ]
 
@@ -169,7 +170,7 @@ def render(board: Board, out: Path) -> None:
 
 def _compile(board: Board, source: Path, generated: Path, firmware: Path, out: Path) -> str:
     """Compile one file and return the object's name, which `out` is to be prefixed to."""
-    target = f"{source.parent.name}-{source.stem}.o"
+    target = _object(source)
     # Where a checkout or a temporary folder lies must not show in the result.
     stable = [f"-ffile-prefix-map={folder.resolve()}={name}" for folder, name in _folders(generated, firmware, out)]
     include = [f"-I{folder.resolve()}" for folder, _ in _folders(generated, firmware, out)]
@@ -178,13 +179,39 @@ def _compile(board: Board, source: Path, generated: Path, firmware: Path, out: P
     return target
 
 
+def _object(source: Path) -> str:
+    return f"{source.parent.name}-{source.stem}.o"
+
+
 def _folders(generated: Path, firmware: Path, out: Path) -> list[tuple[Path, str]]:
     # GCC tries the last map first, so the innermost folder comes last.
     return [(firmware, "firmware"), (out, "board"), (generated, "network")]
 
 
-def _link(board: Board, objects: list[str], out: Path) -> None:
-    argv = [COMPILER, *board.flags, *LINK_FLAGS, "-Tlink.ld", *objects, *LIBRARIES, "-o", "firmware.elf"]
+def _boot_checksum(board: Board, out: Path) -> list[str]:
+    """The flag that tells the linker the checksum of what comes first in flash, where the chip's ROM compares one."""
+    if board.boot is None or not board.boot.checked:
+        return []
+    source = out / _object(Path("boot", f"{board.boot.kind}.S"))
+    block = out / "boot.bin"
+    tools.run([f"{PREFIX}objcopy", "-O", "binary", "-j", ".boot_first", str(source), str(block)])
+    checksum = rom_checksum(block.read_bytes()[: board.boot.checked])
+    block.unlink()
+    return [f"-Wl,--defsym=pqk_boot_checksum={checksum:#x}"]
+
+
+def rom_checksum(block: bytes) -> int:
+    """CRC-32 as the RP2040's ROM computes it: highest bit first, from all ones, not inverted (datasheet, 2.8.1.3.1)."""
+    crc = 0xFFFFFFFF
+    for byte in block:
+        crc ^= byte << 24
+        for _ in range(8):
+            crc = (crc << 1 ^ (0x04C11DB7 if crc >> 31 else 0)) & 0xFFFFFFFF
+    return crc
+
+
+def _link(board: Board, objects: list[str], extra: list[str], out: Path) -> None:
+    argv = [COMPILER, *board.flags, *LINK_FLAGS, *extra, "-Tlink.ld", *objects, *LIBRARIES, "-o", "firmware.elf"]
     try:
         tools.run(argv, cwd=out)
     except ToolError as error:

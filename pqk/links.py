@@ -1,14 +1,26 @@
 """How bytes travel to a device: a serial port, or any pySerial URL (socket://, rfc2217://)."""
 
 import errno
+import sys
+from contextlib import suppress
+from pathlib import Path
 from typing import Protocol
 
 import serial
 
 from pqk.datagrams import SCHEME, DatagramLink
 from pqk.errors import LinkError, LinkLost
+from pqk.holders import holders
 
 READ_BYTES = 4096
+
+_FAILURES: tuple[type[Exception], ...] = (serial.SerialException, OSError)
+if sys.platform != "win32":
+    import termios
+
+    _FAILURES += (termios.error,)  # what flushing gives when the port is gone; it is no OSError
+_REFUSALS: tuple[type[Exception], ...] = (*_FAILURES, ValueError)  # of a URL or a rate that makes no sense
+_LET_GO = "close the terminal program or debugger that has it"
 
 
 class Link(Protocol):
@@ -38,8 +50,9 @@ class SerialLink:
         try:
             # exclusive: two programs on one port take each other's bytes, which looks like a broken device.
             self._serial = serial.serial_for_url(port, baudrate=baud, exclusive=True)
-        except (serial.SerialException, ValueError, OSError) as error:
+        except _REFUSALS as error:
             raise _cannot_open(port, error) from error
+        _hurry(self._serial)
 
     def read(self, timeout: float) -> bytes:
         """See `Link.read`."""
@@ -48,7 +61,7 @@ class SerialLink:
             data = self._serial.read(1)
             while len(data) < READ_BYTES and data and (waiting := self._serial.in_waiting):
                 data += self._serial.read(waiting)
-        except (serial.SerialException, OSError) as error:
+        except _FAILURES as error:
             raise _broken(self.port, error) from error
         return bytes(data)
 
@@ -57,12 +70,30 @@ class SerialLink:
         try:
             self._serial.write(data)
             self._serial.flush()
-        except (serial.SerialException, OSError) as error:
+        except _FAILURES as error:
             raise _broken(self.port, error) from error
 
     def close(self) -> None:
         """See `Link.close`."""
         self._serial.close()
+
+
+def is_url(port: str) -> bool:
+    """Whether `port` is one of pySerial's URLs, not a device."""
+    return "://" in port
+
+
+def has_rate(port: str) -> bool:
+    """Whether the baud rate of `port` matters; a bare socket and an emulator have none."""
+    return not port.startswith(("socket:", SCHEME))
+
+
+def _hurry(port: serial.SerialBase) -> None:
+    """Have a USB adapter hand bytes over at once: FTDI's wait up to 16 ms for more, in every round trip."""
+    setter = getattr(port, "set_low_latency_mode", None)  # serial ports on Linux have it, URLs have not
+    if setter is not None:
+        with suppress(ValueError, NotImplementedError):  # the driver knows no such thing, and needs none
+            setter(True)
 
 
 def _cannot_open(port: str, error: Exception) -> LinkError:
@@ -72,12 +103,23 @@ def _cannot_open(port: str, error: Exception) -> LinkError:
     if code == errno.ENOENT:
         return LinkError(f"there is no port {port}", "plug the board in; pqk-mcu ports lists what is there")
     if code in (errno.EBUSY, errno.EAGAIN) or "exclusively lock" in str(error):
-        return LinkError(f"{port} is in use by another program", "close the terminal program or debugger that has it")
-    return LinkError(f"cannot open {port}: {error}", "check the name of the port")
+        return LinkError(f"{port} is in use by {_users(port) or 'another program'}", _LET_GO)
+    hint = "check the address, and start what serves the port there" if is_url(port) else "check the name of the port"
+    return LinkError(f"cannot open {port}: {error}", hint)
 
 
 def _broken(port: str, error: Exception) -> LinkLost:
+    """What a failing port means. A device that is read in vain is unplugged, or somebody else reads it."""
+    if port.startswith("/") and not Path(port).exists():
+        return LinkLost(f"the connection on {port} broke: the board was unplugged", "plug it in, then try again")
+    users = _users(port)
+    if users:
+        return LinkLost(f"the connection on {port} broke: {users} has opened it, too", _LET_GO)
     text = str(error)
     if "returned no data" in text:  # how pySerial tells of both on POSIX
-        text = "the board was unplugged, or another program opened the port"
+        text = "the board was unplugged and is back, or another user's program opened the port"
     return LinkLost(f"the connection on {port} broke: {text}", "check cable and board, then run the command again")
+
+
+def _users(port: str) -> str:
+    return " and ".join(map(str, holders(port)))

@@ -3,6 +3,8 @@
 import json
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,8 @@ from pqk.boards import Board
 from pqk.errors import DataError
 from pqk.frontend import Pcm
 from pqk.project import Project
+from pqk.report import history
+from pqk.report.checks import Check, Limits, check
 
 
 def run_evaluation(
@@ -59,7 +63,7 @@ def run_evaluation(
         evaluate.Unit(board.timer.unit, board.timer.units_per_tick),
         built.directory / _journal(split, port),
         progress,
-        revive=lambda: runners.reset(board, port=port),
+        revive=lambda: runners.reset(board, built.directory, port=port),
     )
     evaluation.save(_evaluation_path(built.directory))
     return evaluation.record()
@@ -101,12 +105,50 @@ def run_tuning(
     )
 
 
-def write_report(project: Project, board: Board, output: Path | None) -> Path:
-    """Write report.json and report.html into `output` (build/<board> if None) and return the page's path.
+@dataclass(frozen=True)
+class Reported:
+    """What `write_report` leaves behind."""
+
+    page: Path
+    document: dict[str, Any]
+    """What report.json says."""
+    kept: history.Entry
+    checks: list[Check]
+    """Parity and the limits, none of them where no limits were given."""
+
+
+def write_report(
+    project: Project,
+    board: Board,
+    output: Path | None,
+    now: datetime,
+    *,
+    against: str | None = None,
+    limits: Limits | None = None,
+) -> Reported:
+    """Write report.json and report.html into `output` (build/<board> if None), and keep the report in the history.
+
+    Args:
+        project: in whose folder the history lies.
+        board: that was measured.
+        output: a folder; made if missing.
+        now: when the report is made.
+        against: what to compare with: a number of the history, a build id in it, or the path of a report.json.
+        limits: what to check; see `pqk.report.checks`. A limit that is not kept is no error here.
 
     Raises:
-        PqkError: something was not measured yet; the hint is the command that does.
+        PqkError: something was not measured yet (the hint is the command that does), or `against` is not there.
+        ProjectError: a limit cannot be checked.
     """
+    measurement = _assemble(project, board)
+    other = None if against is None else history.find(against, project.root)
+    checks = [] if limits is None else check(measurement, limits, other)
+    document = measurement if other is None else report.beside(measurement, other)
+    _, page = report.write(document, output or pipeline.board_directory(project, board.name))
+    return Reported(page, document, history.keep(measurement, project.root, now), checks)
+
+
+def _assemble(project: Project, board: Board) -> dict[str, Any]:
     built = pipeline.load_build(project, board.name)
     evaluation = _read(_evaluation_path(built.directory))
     data = _read(built.directory / "data.json")
@@ -115,14 +157,13 @@ def write_report(project: Project, board: Board, output: Path | None) -> Path:
         name=board.name,
         title=board.title,
         cpu=board.cpu,
-        emulated=board.emulated,
         status=board.status,
         flash=board.memory.flash.size,
         ram=board.memory.ram.size,
         modelled=board.modelled,
         per_second=None if board.emulated else board.timer.hz * board.timer.units_per_tick,
     )
-    document = report.assemble(
+    return report.assemble(
         project,
         facts,
         training=_read(built.directory / "training.json"),
@@ -131,8 +172,6 @@ def write_report(project: Project, board: Board, output: Path | None) -> Path:
         data={**data, "split": split, "clips": data["clips"][split]},
         stream=_read(built.directory / "stream.json"),
     )
-    _, page = report.write(document, output or built.directory)
-    return page
 
 
 def _evaluation_path(directory: Path) -> Path:

@@ -39,6 +39,19 @@ def found() -> list[Port]:
     )
 
 
+def could_be(port: Port, known: Sequence[Board]) -> list[str]:
+    """The names of the boards whose port it could be, by its USB ids."""
+    return [board.name for board in known if board.usb is not None and port.usb in board.usb.ids]
+
+
+def again(known: Port, look: Callable[[], Sequence[Port]] = found) -> str | None:
+    """The name that a port which went away has now; None where it is not there, or cannot be told from others."""
+    alike = [port.name for port in look() if (port.usb, port.serial_number) == (known.usb, known.serial_number)]
+    if known.name in alike:
+        return known.name
+    return alike[0] if len(alike) == 1 and known.usb else None
+
+
 def of(
     board: Board,
     probe: str | None = None,
@@ -64,7 +77,7 @@ def of(
             f"the serial port of {board.name} has no USB ids to know it by", "name it: --port; pqk-mcu ports"
         )
     for _ in range(int(wait_s / LOOK_EVERY_S) + 1):
-        matching = [port for port in look() if port.usb in board.usb.ids and probe in (None, port.serial_number)]
+        matching = [port for port in look() if port.usb in board.usb.ids and _is_of(port, probe)]
         if len(matching) == 1:
             return matching[0].name
         if matching:
@@ -79,3 +92,8 @@ def of(
         + (f", serial number {probe})" if probe else ")"),
         "plug the board in, or name its port: --port; pqk-mcu ports lists all",
     )
+
+
+def _is_of(port: Port, probe: str | None) -> bool:
+    """J-Link's programs leave out the zeros that its serial number on USB begins with."""
+    return probe is None or port.serial_number.lstrip("0") == probe.lstrip("0")

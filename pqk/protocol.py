@@ -89,6 +89,14 @@ class ErrorCode(IntEnum):
     ORDER = 8
 
 
+def type_name(number: int) -> str:
+    """What to call a frame of this type."""
+    for kind in Type:
+        if number in (kind, kind | REPLY):
+            return f"{kind.name} reply" if number & REPLY and kind < REPLY else kind.name
+    return f"frame of type {number:#04x}"
+
+
 class BadFrame(Exception):
     """Bytes between two delimiters that are no frame, or a payload that is no message."""
 

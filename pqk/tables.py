@@ -12,6 +12,10 @@ from pqk import boards as board_files
 from pqk import ports as serial_ports
 from pqk.boards import Board
 from pqk.compare import table as comparisons
+from pqk.report import differences
+from pqk.report.checks import Check
+from pqk.report.history import Entry
+from pqk.report.key_figures import key_figures
 
 WIDTH = 160
 Q15_ONE = 32768
@@ -34,8 +38,8 @@ def ports() -> str:
     table = Table("port", "USB", "serial number", "boards", "what it is", box=None)
     found = serial_ports.found()
     for port in found:
-        could_be = [board.name for board in known if board.usb is not None and port.usb in board.usb.ids]
-        table.add_row(*map(escape, (port.name, port.usb, port.serial_number, ", ".join(could_be), port.what)))
+        could_be = ", ".join(serial_ports.could_be(port, known))
+        table.add_row(*map(escape, (port.name, port.usb, port.serial_number, could_be, port.what)))
     return _text(table) if found else "there are no serial ports"
 
 
@@ -85,11 +89,13 @@ def evaluation(result: dict[str, Any]) -> str:
     clips = result["clips"]
     right = sum(a == b for a, b in zip(result["labels"], result["predictions"], strict=True))
     cost = sorted(result["per_inference"])
+    troubles = [f"{result[key]} {key}" for key in ("dropped_frames", "resets", "reconnections") if result[key]]
     return "\n".join(
         [
             f"{right} of {clips} {result['split']} clips right on the device ({100 * right / clips:.2f} %)",
             f"{result['different_logits']} clips with logits that differ from the integer reference",
             f"{cost[len(cost) // 2]:,.0f} {result['unit']} per inference (median), {cost[0]:,.0f} to {cost[-1]:,.0f}",
+            *([f"got over on the way: {', '.join(troubles).replace('_', ' ')}"] if troubles else []),
         ]
     )
 
@@ -185,6 +191,52 @@ def _duration(seconds: float) -> str:
         if seconds >= 60
         else f"{seconds:.3g} s"
     )
+
+
+def history(entries: Sequence[Entry]) -> str:
+    """Reports that were kept, oldest first. Flash and RAM are in bytes."""
+    table = Table("number", "made", "board", "build", "split", box=None)
+    for column in ("clips", "accuracy", "an inference", "flash", "RAM"):
+        table.add_column(column, justify="right")
+    table.add_column("method")
+    for entry in entries:
+        report = entry.report
+        figures = {figure.title: figure for figure in key_figures(report)}
+        cost = figures.get("an inference, time", figures["an inference"])
+        table.add_row(
+            str(entry.number),
+            differences.minute(report["time"]),
+            report["board"]["name"],
+            report["build"]["id"],
+            report["data"]["split"],
+            f"{report['parity']['clips']:,}",
+            figures["accuracy"].text,
+            cost.text,
+            *(f"{figures[part].value:,}" for part in ("flash", "RAM")),
+            report["training"]["method"],
+        )
+    return _text(table) if entries else "no report was kept yet; first: pqk-mcu report"
+
+
+def against(comparison: dict[str, Any]) -> str:
+    """One run beside another; see `pqk.report.against`."""
+    lines = [f"against {differences.headline(comparison)}", *differences.remarks(comparison)]
+    for sheet in differences.sheets(comparison):
+        table = Table(box=None)
+        for index, head in enumerate(sheet.heads):
+            table.add_column(head, justify="left" if index < sheet.left else "right")
+        for row in sheet.rows:
+            table.add_row(*map(escape, row))
+        lines += ["", _text(table)]
+    return "\n".join([*lines, ""])
+
+
+def checks(made: Sequence[Check]) -> str:
+    """Every check with what came of it."""
+    table = Table("check", "outcome", "found", box=None)
+    for check in made:
+        table.add_row(escape(check.title), "passed" if check.passed else "FAILED", escape(check.found))
+    return _text(table)
 
 
 def bench(rows: Sequence[dict[str, Any]]) -> str:

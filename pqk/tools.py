@@ -33,6 +33,7 @@ WHEELS = ("pyocd", "stm32loader")
 VENDORS = {
     "STM32_Programmer_CLI": "STM32CubeProgrammer from st.com, and put its folder bin into PATH",
     "JLinkExe": "the J-Link software from segger.com",
+    "bossac": "Arduino's own bossac, which its IDE installs with the boards of mbed, and put its folder into PATH",
 }
 
 _log = logging.getLogger(__name__)
@@ -55,8 +56,10 @@ def rehearsing() -> bool:
     return _rehearsal.get() is not None
 
 
-def run(argv: Sequence[str], *, cwd: Path | None = None, limit_s: float | None = None) -> str:
+def run(argv: Sequence[str], *, cwd: Path | None = None, limit_s: float | None = None, stderr: bool = False) -> str:
     """Run a program, which gets no input, to its end and return what it printed ("" in a dry run).
+
+    With `stderr` that includes what it printed as diagnostics, which come last.
 
     Raises:
         ToolError: it is not installed, it failed, or it was ended after `limit_s` seconds; the message has the command
@@ -79,7 +82,7 @@ def run(argv: Sequence[str], *, cwd: Path | None = None, limit_s: float | None =
             timeout=limit_s,
         )
     except FileNotFoundError as error:
-        raise _missing(argv[0]) from error
+        raise missing(argv[0]) from error
     except subprocess.TimeoutExpired as error:
         raise ToolError(
             f"{argv[0]} did not end within {limit_s:g} s: {shlex.join(argv)}", "run it by hand to see what it waits for"
@@ -89,7 +92,7 @@ def run(argv: Sequence[str], *, cwd: Path | None = None, limit_s: float | None =
             f"{argv[0]} ended with status {done.returncode}: {shlex.join(argv)}\n{tail(done.stderr or done.stdout)}",
             "the message above is the program's own",
         )
-    return done.stdout
+    return done.stdout + done.stderr if stderr else done.stdout
 
 
 def start(argv: Sequence[str], *, stderr: IO[bytes], one_cpu: bool = False) -> subprocess.Popen[bytes]:
@@ -112,7 +115,7 @@ def start(argv: Sequence[str], *, stderr: IO[bytes], one_cpu: bool = False) -> s
             preexec_fn=functools.partial(_prepare, one_cpu) if sys.platform == "linux" else None,
         )
     except FileNotFoundError as error:
-        raise _missing(argv[0]) from error
+        raise missing(argv[0]) from error
 
 
 def tail(output: str) -> str:
@@ -120,7 +123,8 @@ def tail(output: str) -> str:
     return "\n".join(output.strip().splitlines()[-TAIL_LINES:])
 
 
-def _missing(program: str) -> ToolError:
+def missing(program: str) -> ToolError:
+    """The error for a program that is not there: how to install it."""
     if program in PACKAGES:
         hint = f"sudo apt-get install {PACKAGES[program]}"
     elif program in WHEELS:

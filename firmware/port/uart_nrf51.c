@@ -1,5 +1,6 @@
 /* nRF51 UART (nRF51 Series Reference Manual, "UART"): six bytes of buffer on reception, one on
- * transmission. */
+ * transmission. The nRF52's is the same; an nRF52840 has a second port, whose pins count from 32
+ * (nRF52840 Product Specification, "GPIO" and "UART"). */
 #include "board.h"
 #include "port.h"
 
@@ -28,15 +29,16 @@
 #define BAUD_SHARE (((uint64_t)PQK_UART_BAUD << 32) / PQK_UART_CLOCK)
 #define BAUD_VALUE ((uint32_t)((BAUD_SHARE + 0x800u) & 0xFFFFF000u))
 
-#define GPIO_BASE 0x50000000u
-#define GPIO_OUTSET REGISTER(GPIO_BASE, 0x508u)
-#define GPIO_DIRSET REGISTER(GPIO_BASE, 0x518u)
-#define GPIO_PIN_CNF(pin) REGISTER(GPIO_BASE, 0x700u + 4u * (pin))
+#define GPIO_BASE(pin) (0x50000000u + 0x300u * ((pin) / 32u))
+#define GPIO_OUTSET(pin) REGISTER(GPIO_BASE(pin), 0x508u)
+#define GPIO_DIRSET(pin) REGISTER(GPIO_BASE(pin), 0x518u)
+#define GPIO_PIN_CNF(pin) REGISTER(GPIO_BASE(pin), 0x700u + 4u * ((pin) % 32u))
+#define GPIO_BIT(pin) (1u << ((pin) % 32u))
 #define PIN_CNF_INPUT 0u
 
 void pqk_uart_init(void) {
-    GPIO_OUTSET = 1u << PQK_UART_TX_PIN; /* the line idles high */
-    GPIO_DIRSET = 1u << PQK_UART_TX_PIN;
+    GPIO_OUTSET(PQK_UART_TX_PIN) = GPIO_BIT(PQK_UART_TX_PIN); /* the line idles high */
+    GPIO_DIRSET(PQK_UART_TX_PIN) = GPIO_BIT(PQK_UART_TX_PIN);
     GPIO_PIN_CNF(PQK_UART_RX_PIN) = PIN_CNF_INPUT;
     PSELTXD = PQK_UART_TX_PIN;
     PSELRXD = PQK_UART_RX_PIN;

@@ -5,13 +5,21 @@ from pathlib import Path
 from typing import Any
 
 from pqk.files import atomic_write_text
+from pqk.report import against
 from pqk.report.document import BoardFacts, assemble
+from pqk.report.history import Found
 
-__all__ = ["BoardFacts", "assemble", "write"]
+__all__ = ["BoardFacts", "assemble", "beside", "write"]
+
+
+def beside(report: dict[str, Any], other: Found) -> dict[str, Any]:
+    """`report` (see `assemble`) with a part `against` in which it stands beside another one; see `against.compare`."""
+    comparison = against.compare(report, other)
+    return {**report, "against": comparison, "measured": [*report["measured"], against.measured(comparison)]}
 
 
 def write(report: dict[str, Any], directory: Path) -> tuple[Path, Path]:
-    """Write `report` (see `assemble`) as report.json and report.html into `directory`; return both paths.
+    """Write `report` (see `assemble`, `beside`) as report.json and report.html into `directory`; return both paths.
 
     The page is made before either file is touched, so a failure leaves the old pair as it was.
     """

@@ -2,9 +2,10 @@
 
 import statistics
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
+from pqk.files import digest
 from pqk.project import Project
 from pqk.report import counts, kernels, streaming
 from pqk.report.measured import measured
@@ -21,18 +22,22 @@ class BoardFacts:
     """What the report says about a board. `flash` and `ram` are its sizes in bytes.
 
     `modelled` tells whether modelled cycles say something about its core. `per_second` is how much a physical board's
-    timer counts in a second, in the unit of the evaluation; an emulated one has no seconds.
+    timer counts in a second, in the unit of the evaluation; None for an emulated board, which has no seconds.
     """
 
     name: str
     title: str
     cpu: str
-    emulated: bool
     status: str
     flash: int
     ram: int
     modelled: bool
-    per_second: float | None = None
+    per_second: float | None
+
+    @property
+    def emulated(self) -> bool:
+        """Whether the board exists in an emulator only."""
+        return self.per_second is None
 
 
 @dataclass(frozen=True)
@@ -74,9 +79,7 @@ def assemble(
     report = {
         "schema": SCHEMA,
         "project": {"name": project.name, "classes": list(project.classes)},
-        "board": {
-            key: value for key, value in asdict(board).items() if key not in ("flash", "ram", "modelled", "per_second")
-        },
+        "board": {key: getattr(board, key) for key in ("name", "title", "cpu", "emulated", "status")},
         "build": {key: built.text(key) for key in ("id", "compiler", "tool")},
         "model": _model(built.table("model")),
         "data": _data(recorded),
@@ -87,6 +90,7 @@ def assemble(
         "memory": _memory(built.table("memory"), evaluated, board),
         "layers": layers,
         "kernels": kernels.summary(layers),
+        "answers": _kept_answers(project.classes, evaluated, answers),
         "confusion": matrix,
         "per_class": _per_class(project.classes, matrix),
         "history": _history(trained),
@@ -122,6 +126,20 @@ def _answers(evaluated: Record, classes: int) -> _Answers:
         if max(columns[key]) >= classes:
             raise evaluated.fail(f"{key!r} names class {max(columns[key])}, and the project has {classes} classes")
     return _Answers(columns["labels"], columns["predictions"], columns["reference_predictions"])
+
+
+def _kept_answers(classes: tuple[str, ...], evaluated: Record, answers: _Answers) -> dict[str, str]:
+    """What a paired test against another run needs, see `pqk.report.against`.
+
+    `clips` is a digest of the clips' names and true classes, `right` one character for each clip: 1 where the device's
+    answer was right.
+    """
+    names = evaluated.texts("names")
+    if len(names) != len(answers.labels):
+        raise evaluated.fail(f"'names' has {len(names)} entries for {len(answers.labels)} clips")
+    parts = [part for name, label in zip(names, answers.labels, strict=True) for part in (name, classes[label])]
+    right = zip(answers.labels, answers.device, strict=True)
+    return {"clips": digest(map(_encodable, parts)), "right": "".join("01"[a == b] for a, b in right)}
 
 
 def _accuracy(trained: Record, recorded: Record, answers: _Answers) -> dict[str, float]:
@@ -187,8 +205,6 @@ def _cost(evaluated: Record, board: BoardFacts) -> dict[str, Any]:
     kind, values = evaluated.text("unit"), evaluated.numbers("per_inference")
     if board.emulated and kind != EMULATED_UNIT:
         raise evaluated.fail(f"an emulated board counts {EMULATED_UNIT}; the record says {kind!r}")
-    if board.emulated and board.per_second is not None:
-        raise evaluated.fail(f"{board.name} is emulated: it has no seconds")
     if len(values) != evaluated.whole("clips"):
         raise evaluated.fail(f"'per_inference' has {len(values)} entries for {evaluated.whole('clips')} clips")
     cost: dict[str, Any] = {"kind": kind, "per_inference": _spread(values), "network": _spread(values)}
@@ -240,6 +256,7 @@ def _layers(built: Record, evaluated: Record, board: BoardFacts) -> list[dict[st
 def _per_class(classes: tuple[str, ...], matrix: list[list[int]]) -> list[dict[str, Any]]:
     return [
         {"label": name, "clips": sum(row), "correct": row[index], "recall": counts.recall(matrix, index)}
+        | {"false_positives": sum(other[index] for other in matrix) - row[index]}
         for index, (name, row) in enumerate(zip(classes, matrix, strict=True))
     ]
 

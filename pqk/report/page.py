@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from pqk.report import figures, text
+from pqk.report import differences, figures, text
 
 HERE = Path(__file__).parent
 COLUMNS = (
@@ -49,6 +49,7 @@ def render(report: dict[str, Any]) -> str:
         "columns": _columns(report),
         "scale": _scale(report),
         "parity": _parity(report),
+        "against": _against(report["against"]) if "against" in report else None,
         "worst": _worst(report),
         "unseen": _unseen(report),
         "layers": _layers(report),
@@ -174,6 +175,12 @@ def _fake_quant_line(parity: dict[str, Any]) -> str:
     if different == 0:
         return f"{trained} give the same answer on all of them."
     return f"{trained} answer differently on {text.count(different)} of them."
+
+
+def _against(comparison: dict[str, Any]) -> dict[str, Any]:
+    """Another run: which one, sentences and tables."""
+    lines = {"headline": differences.headline(comparison), "remarks": differences.remarks(comparison)}
+    return lines | {"sheets": differences.sheets(comparison)}
 
 
 def _worst(report: dict[str, Any]) -> list[dict[str, Any]]:

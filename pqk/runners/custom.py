@@ -1,13 +1,21 @@
 """Any other program: the board's file says how to call it."""
 
 from pqk.errors import BoardError
-from pqk.runners.probe import Flashing, Probe
+from pqk.runners.probe import VERIFY_FAILED, Flashing, Probe, Trouble
 
 
 class Custom(Probe):
     """`args` is the command. {elf}, {hex}, {bin}, {target}, {probe} and {port} in it stand for what they say."""
 
     kind = "custom"
+    troubles = (  # the words of bossac, which the file of a board that comes with pqk-mcu calls
+        Trouble(
+            "no device found",
+            "no boot loader answers",
+            "press the board's reset button twice, see under which name its port comes back (pqk-mcu ports), name that",
+        ),
+        Trouble("verify failed", *VERIFY_FAILED),
+    )
 
     def commands(self, flashing: Flashing) -> list[list[str]]:
         """The command with its places filled in.

@@ -1,10 +1,14 @@
 """SEGGER's J-Link Commander (SEGGER UM08001)."""
 
+from pathlib import Path
+
 from pqk import tools
+from pqk.boards import Runner
 from pqk.files import atomic_write_text
 from pqk.runners.probe import NO_PROBE, NO_TARGET, VERIFY_FAILED, Flashing, Probe, Trouble
 
-SCRIPT = "flash.jlink"
+FLASH = "flash.jlink"
+RESET = "reset.jlink"
 
 
 class JLink(Probe):
@@ -19,17 +23,22 @@ class JLink(Probe):
 
     def commands(self, flashing: Flashing) -> list[list[str]]:
         """One command, which reads what to do from a file."""
-        which = ["-USB", flashing.probe] if flashing.probe else []
-        device = ["-if", "SWD", "-speed", "4000", "-device", flashing.how.target, *which]
-        script = str(flashing.state_dir / SCRIPT)
-        return [["JLinkExe", "-nogui", "1", *device, *flashing.how.args, "-CommanderScript", script]]
+        steps = ("h", f'loadfile "{flashing.hex}"', "r")
+        return [_argv(flashing.how, flashing.probe, _script(flashing.state_dir / FLASH, *steps))]
 
-    def write(self, flashing: Flashing) -> None:
-        """See `Probe.write`."""
-        if not tools.rehearsing():
-            self._write_script(flashing)
-        super().write(flashing)
+    def reset_commands(self, how: Runner, state_dir: Path, probe: str | None) -> list[list[str]]:
+        """See `Probe.reset_commands`."""
+        return [_argv(how, probe, _script(state_dir / RESET))]
 
-    def _write_script(self, flashing: Flashing) -> None:
-        steps = ["ExitOnError 1", "r", "h", f'loadfile "{flashing.hex}"', "r", "g", "exit"]
-        atomic_write_text(flashing.state_dir / SCRIPT, "".join(f"{step}\n" for step in steps))
+
+def _argv(how: Runner, probe: str | None, script: Path) -> list[str]:
+    which = ["-USB", probe] if probe else []
+    device = ["-if", "SWD", "-speed", "4000", "-device", how.target, *which]
+    return ["JLinkExe", "-nogui", "1", *device, *how.args, "-CommanderScript", str(script)]
+
+
+def _script(path: Path, *steps: str) -> Path:
+    """Write what to do between a reset and letting the board run."""
+    if not tools.rehearsing():
+        atomic_write_text(path, "".join(f"{step}\n" for step in ("ExitOnError 1", "r", *steps, "g", "exit")))
+    return path

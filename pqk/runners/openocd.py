@@ -1,5 +1,7 @@
 """OpenOCD, for nearly every probe."""
 
+from pathlib import Path
+
 from pqk.boards import Runner
 from pqk.runners.probe import NO_PROBE, NO_TARGET, VERIFY_FAILED, Flashing, Probe, Trouble
 
@@ -8,6 +10,7 @@ class OpenOcd(Probe):
     """`target` is OpenOCD's file of the chip; `args` name that of the probe."""
 
     kind = "openocd"
+    version = ("--version",)
     troubles = (
         Trouble("verify failed|checksum mismatch", *VERIFY_FAILED),
         Trouble("open failed|unable to open|unable to find a matching|no (j-link )?device found", *NO_PROBE),
@@ -20,8 +23,9 @@ class OpenOcd(Probe):
         # Braces: Tcl's way to keep spaces.
         return [_argv(flashing.how, flashing.probe, f"program {{{flashing.elf}}} verify reset exit")]
 
-    def reset_commands(self, how: Runner, probe: str | None) -> list[list[str]]:
+    def reset_commands(self, how: Runner, state_dir: Path, probe: str | None) -> list[list[str]]:
         """See `Probe.reset_commands`."""
+        del state_dir
         return [_argv(how, probe, "init; reset run; shutdown")]
 
 

@@ -1,4 +1,4 @@
-"""Boards on the desk: a program writes the flash and resets the board, which then runs by itself."""
+"""Boards on the desk: something writes the flash and resets the board, which then runs by itself."""
 
 import re
 from abc import ABC, abstractmethod
@@ -58,19 +58,36 @@ NO_TARGET = (
 )
 
 
-class Probe(ABC):
-    """See `pqk.runners.Runner`. A subclass says what to run."""
+class Desk:
+    """A board that runs by itself. See `pqk.runners.Runner`; a subclass says how it is written."""
 
     kind: ClassVar[str]
+
+    @contextmanager
+    def start(self, board: Board, state_dir: Path, probe: str | None = None) -> Iterator[str]:
+        """The board runs already: yield its port. Raises LinkError where that is not there, see `pqk.ports.of`."""
+        del state_dir
+        yield ports.of(board, probe)
+
+    def reset(self, board: Board, state_dir: Path, probe: str | None = None) -> None:
+        """Nothing: only a debug probe can do that."""
+        del board, state_dir, probe
+
+
+class Probe(Desk, ABC):
+    """A board that another program writes. A subclass says what to run."""
+
     troubles: ClassVar[tuple[Trouble, ...]] = ()
+    version: ClassVar[tuple[str, ...]] = ()
+    """Arguments with which the program tells its version and does nothing else; empty where there are none."""
 
     @abstractmethod
     def commands(self, flashing: Flashing) -> list[list[str]]:
         """What to run, one after the other."""
 
-    def reset_commands(self, how: Runner, probe: str | None) -> list[list[str]]:
+    def reset_commands(self, how: Runner, state_dir: Path, probe: str | None) -> list[list[str]]:
         """What resets the board; nothing where the program at work cannot."""
-        del how, probe
+        del how, state_dir, probe
         return []
 
     def write(self, flashing: Flashing) -> None:
@@ -81,15 +98,9 @@ class Probe(ABC):
         """
         self._run(self.commands(flashing))
 
-    def reset(self, board: Board, probe: str | None = None) -> None:
+    def reset(self, board: Board, state_dir: Path, probe: str | None = None) -> None:
         """Run what resets the board. Raises ToolError, see `write`."""
-        self._run(self.reset_commands(board.runner, probe))
-
-    @contextmanager
-    def start(self, board: Board, state_dir: Path, probe: str | None = None) -> Iterator[str]:
-        """The board runs already: yield its port. Raises LinkError where that is not there, see `pqk.ports.of`."""
-        del state_dir
-        yield ports.of(board, probe)
+        self._run(self.reset_commands(board.runner, state_dir, probe))
 
     def _run(self, commands: list[list[str]]) -> None:
         for argv in commands:

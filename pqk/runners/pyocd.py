@@ -1,5 +1,7 @@
 """pyOCD, for CMSIS-DAP, ST-LINK and J-Link probes (pip install pyocd)."""
 
+from pathlib import Path
+
 from pqk.boards import Runner
 from pqk.runners.probe import NO_PROBE, NO_TARGET, SEVERAL_PROBES, Flashing, Probe, Trouble
 
@@ -8,6 +10,7 @@ class PyOcd(Probe):
     """`target` is pyOCD's name of the chip: pyocd list --targets."""
 
     kind = "pyocd"
+    version = ("--version",)
     troubles = (
         Trouble("no (available|connected) (debug )?probes|no target device available", *NO_PROBE),
         Trouble("(more than one|multiple).*probe", *SEVERAL_PROBES),
@@ -19,10 +22,11 @@ class PyOcd(Probe):
         """Load, then reset."""
         which = _which(flashing.how, flashing.probe)
         load = ["pyocd", "load", *which, "-f", "4M", *flashing.how.args, str(flashing.elf)]
-        return [load, *self.reset_commands(flashing.how, flashing.probe)]
+        return [load, *self.reset_commands(flashing.how, flashing.state_dir, flashing.probe)]
 
-    def reset_commands(self, how: Runner, probe: str | None) -> list[list[str]]:
+    def reset_commands(self, how: Runner, state_dir: Path, probe: str | None) -> list[list[str]]:
         """See `Probe.reset_commands`."""
+        del state_dir
         return [["pyocd", "reset", *_which(how, probe)]]
 
 

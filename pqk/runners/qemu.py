@@ -50,9 +50,9 @@ class Qemu:
             finally:
                 _end(process)
 
-    def reset(self, board: Board, probe: str | None = None) -> None:
+    def reset(self, board: Board, state_dir: Path, probe: str | None = None) -> None:
         """Starting it boots it anew."""
-        del board, probe
+        del board, state_dir, probe
 
 
 def arguments(board: Board, elf: Path, url: str) -> list[str]:

@@ -10,6 +10,7 @@ class Stm32Loader(Probe):
     """The board must have been reset with its BOOT0 pin high; `target` means nothing to it."""
 
     kind = "stm32loader"
+    version = ("--version",)
     troubles = (
         Trouble(
             "can't init|cannot init|not in boot",

@@ -24,15 +24,15 @@ class Microphone:
 
     def __init__(self) -> None:
         """Raises ToolError: sounddevice or PortAudio is missing, or there is no microphone that gives `RATE`."""
-        sounddevice = _sounddevice()
+        package = sounddevice()
         self.missed = 0
         self._blocks: queue.Queue[bytes] = queue.Queue(WAITING)
         try:
-            self._stream = sounddevice.RawInputStream(
+            self._stream = package.RawInputStream(
                 samplerate=RATE, blocksize=BLOCK, channels=1, dtype="int16", callback=self._arrived
             )
             self._stream.start()
-        except sounddevice.PortAudioError as error:
+        except package.PortAudioError as error:
             raise ToolError(
                 f"no microphone can be opened at {RATE} Hz: {error}",
                 "connect one, or name a WAV or FLAC file, or - for standard input",
@@ -65,13 +65,14 @@ class Microphone:
             self.missed += 1
 
 
-def _sounddevice() -> Any:
+def sounddevice() -> Any:
+    """The package. Raises ToolError: it is missing, or its library."""
     try:
-        import sounddevice
+        import sounddevice as package
     except ImportError as error:
         hint = "pip install sounddevice, or name a WAV or FLAC file, or - for standard input"
         raise ToolError("the microphone needs the Python package sounddevice", hint) from error
     except OSError as error:  # what sounddevice raises where its library is missing
         hint = "install PortAudio (Debian: apt install libportaudio2), or name a WAV or FLAC file"
         raise ToolError(f"the microphone needs the library PortAudio: {error}", hint) from error
-    return sounddevice
+    return package

@@ -8,13 +8,14 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
-from support import recordings
+from support import recordings, remote
 from support.command import PROGRAM, pqk_mcu
 
 from pqk import boards, project
@@ -174,6 +175,32 @@ def test_another_board_retrains_nothing(lights: Path, tmp_path: Path) -> None:
     assert sorted((lights / "build" / "cache").iterdir()) == before
     report = json.loads((lights / "build" / "bench" / "report.json").read_text())
     assert (report["board"]["name"], report["parity"]["clips"]) == ("bench", 5)
+
+
+def test_two_devices_elsewhere_at_the_same_time(lights: Path, tmp_path: Path) -> None:
+    root = shutil.copytree(lights, tmp_path / "lights")
+    built = root / "build" / "mps2-an386"
+    for journal in built.glob("journal-*"):
+        journal.unlink()
+    board = boards.load("mps2-an386")
+    with (
+        remote.listening(board, built / "flashed.elf") as first,
+        remote.listening(board, built / "flashed.elf") as behind,
+        remote.rfc2217(behind) as second,
+        ThreadPoolExecutor(2) as pool,
+    ):
+        outcomes = pool.map(lambda url: pqk_mcu("eval", "--limit", "12", "--port", url, cwd=root), (first, second))
+        for outcome in outcomes:
+            assert outcome.code == 0, outcome.err
+    journals = sorted(built.glob("journal-testing-*.jsonl"))
+    assert [path.name.split("-")[2] for path in journals] == ["rfc2217", "socket"]
+    answers = [
+        [(entry["name"], entry["logits"]) for entry in map(json.loads, path.read_text().splitlines()[1:])]
+        for path in journals
+    ]
+    assert answers[0] == answers[1]
+    assert len(answers[0]) == 12
+    assert json.loads((built / "evaluation.json").read_text())["different_logits"] == 0
 
 
 def test_firmware_that_was_not_flashed_is_refused(lights: Path, tmp_path: Path) -> None:

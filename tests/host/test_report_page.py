@@ -6,15 +6,17 @@ import re
 import secrets
 import shutil
 import subprocess
+from dataclasses import replace
 from html import unescape
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.reports import records
+from support.reports import BOARD, records
 from support.seeds import fresh
 
-from pqk.report import assemble, write
+from pqk.report import assemble, beside, write
+from pqk.report.history import Found
 
 WIDTHS = (1280, 768, 400, 320)
 SMALLEST_TEXT = 7.5
@@ -127,6 +129,19 @@ def test_page_fits_at_every_width_and_says_nothing_on_the_console(tmp_path: Path
 
 def test_hostile_and_long_labels_fit_too(tmp_path: Path) -> None:
     _sample(tmp_path, words=HOSTILE)
+    results, console = _look(tmp_path)
+    assert console == []
+    assert [result["found"] for result in results] == [[]] * len(WIDTHS)
+
+
+def test_another_run_beside_it_fits_too(tmp_path: Path) -> None:
+    """One of another board, unit, class and layer, with a long name."""
+    other = records(4, words=("l", *HOSTILE[:-2], "elsewhere"))
+    other["board"] = replace(BOARD, title="Another board", per_second=1e6)
+    other["evaluation"]["unit"] = "cycles"
+    other["build"]["layers"][2] |= {"name": "conv1-and-more", "kernel": "conv2d_of_another_kind"}
+    report = assemble(**records(int(fresh("records").integers(2**32)), words=HOSTILE))
+    write(beside(report, Found("/folder" * 20 + "/report.json", assemble(**other))), tmp_path)
     results, console = _look(tmp_path)
     assert console == []
     assert [result["found"] for result in results] == [[]] * len(WIDTHS)

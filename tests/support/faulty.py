@@ -1,4 +1,4 @@
-"""Links that spoil what they carry, or carry it no faster than a serial line would."""
+"""Links that spoil what they carry, and emulated boards that can be reset, frozen and killed."""
 
 import json
 import socket
@@ -15,7 +15,6 @@ from pqk.boards import Board
 from pqk.device import Device
 from pqk.links import Link, open_link
 
-BITS_PER_BYTE = 10
 DAMAGES = ("drop", "flip", "duplicate", "insert", "cut", "twice", "delay", "stall")
 
 
@@ -79,31 +78,6 @@ class FaultyLink:
             return frame + b"\0" + frame
         time.sleep(1.2 if kind == "stall" else 0.05 * self._rng.random())
         return frame
-
-
-class SlowLink:
-    """A `pqk.links.Link` that sends no faster than a serial line of so many bits per second."""
-
-    PIECE = 64  # bytes, so that what is behind it can begin before all have come
-
-    def __init__(self, inner: Link, baud: int) -> None:
-        self._inner, self._byte_s = inner, BITS_PER_BYTE / baud
-        self._free = time.monotonic()
-        self.sent = 0
-
-    def write(self, data: bytes) -> None:
-        for start in range(0, len(data), self.PIECE):
-            piece = data[start : start + self.PIECE]
-            self._free = max(self._free, time.monotonic()) + len(piece) * self._byte_s
-            time.sleep(max(0.0, self._free - time.monotonic()))
-            self._inner.write(piece)
-        self.sent += len(data)
-
-    def read(self, timeout: float) -> bytes:
-        return self._inner.read(timeout)
-
-    def close(self) -> None:
-        self._inner.close()
 
 
 class Emulator:

@@ -1,22 +1,24 @@
 """Records as training, build and evaluation leave them, made up but of the right sizes, for tests of the report."""
 
+import json
 import random
 from pathlib import Path
 from typing import Any
 
 from pqk import pipeline
-from pqk.project import Project
+from pqk.files import atomic_write_text
+from pqk.project import Project, create
 from pqk.report import BoardFacts
 
 BOARD = BoardFacts(
     name="mps2-an386",
     title="Arm MPS2+ AN386",
     cpu="cortex-m4",
-    emulated=True,
     status="runs in CI (QEMU)",
     flash=4 << 20,
     ram=4 << 20,
     modelled=True,
+    per_second=None,
 )
 WORDS = ("down", "go", "left", "no", "right", "stop", "up", "yes")
 FACTS: dict[str, tuple[str, ...]] = {
@@ -59,6 +61,20 @@ def records(seed: int, words: tuple[str, ...] = WORDS, clips: int = 913, method:
         "evaluation": evaluation,
         "data": _data(clips),
     }
+
+
+def write_project(root: Path, made: dict[str, Any]) -> None:
+    """A project in `root` as it is before `pqk-mcu report`, if `made` (see `records`) was measured."""
+    create(root, "demo", list(WORDS), BOARD.name)
+    write_build(root, made)
+
+
+def write_build(root: Path, made: dict[str, Any]) -> None:
+    """Put what was measured into the project in `root`, in place of what is there."""
+    built = {key: made[key] for key in ("training", "build", "evaluation")}
+    built["data"] = made["data"] | {"clips": {"testing": made["data"]["clips"]}}
+    for name, record in built.items():
+        atomic_write_text(root / "build" / BOARD.name / f"{name}.json", json.dumps(record))
 
 
 def _evaluation(chance: random.Random, classes: int, clips: int) -> dict[str, Any]:

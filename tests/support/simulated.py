@@ -39,8 +39,18 @@ class SimulatedDevice:
     Its front end makes samples into their bytes, and it detects output 1 at every sample of the value 1234.
     """
 
-    def __init__(self, build_id: str = "cafe", board: str = "toy", audio: bool = True) -> None:
+    def __init__(
+        self,
+        build_id: str = "cafe",
+        board: str = "toy",
+        audio: bool = True,
+        *,
+        input_bytes: int = INPUT_BYTES,
+        payload: int = PAYLOAD,
+        in_flight: int = 4,
+    ) -> None:
         self.build_id, self.board, self.audio = build_id, board, audio
+        self.input_bytes, self.payload, self.in_flight = input_bytes, payload, in_flight
         self.reader = FrameReader()
         self.runs: list[bytes] = []
         self.requests: list[Frame] = []
@@ -70,9 +80,24 @@ class SimulatedDevice:
             self.session, self.kept = True, b""
             self._forget()
             audio = (CLIP_SAMPLES, RATE, HOP) if self.audio else (0, 0, 0)
-            numbers = (self.last + 1) % 65536, OUTPUTS, LAYERS, PAYLOAD, INPUT_BYTES, 1000, 10, 20, 30, 40, *audio
+            numbers = (
+                (self.last + 1) % 65536,
+                OUTPUTS,
+                LAYERS,
+                self.payload,
+                self.input_bytes,
+                1000,
+                10,
+                20,
+                30,
+                40,
+                *audio,
+            )
             payload = (
-                struct.pack("<HHHIIIIIIIIIHH", *numbers, 4) + text(self.board) + text(self.build_id) + text("toy timer")
+                struct.pack("<HHHIIIIIIIIIHH", *numbers, self.in_flight)
+                + text(self.board)
+                + text(self.build_id)
+                + text("toy timer")
             )
             return self._reply(frame, frame.type | REPLY, payload)
         if not self.session:
@@ -88,7 +113,7 @@ class SimulatedDevice:
         return self._error(Frame(Type.ERROR, (self.last + 1) % 65536), 8, "go on with this number")
 
     def _carry_out(self, frame: Frame) -> bytes:
-        assert len(frame.payload) <= PAYLOAD
+        assert len(frame.payload) <= self.payload
         if frame.type == Type.INPUT:
             return self._take_input(frame)
         if frame.type == Type.RUN:
@@ -140,7 +165,7 @@ class SimulatedDevice:
         return self._reply(frame, frame.type | REPLY, head + detections)
 
     def _run(self, frame: Frame) -> bytes:
-        if len(self.input) != INPUT_BYTES and len(self.clip) != 2 * CLIP_SAMPLES:
+        if len(self.input) != self.input_bytes and len(self.clip) != 2 * CLIP_SAMPLES:
             return self._error(frame, 5, "no input")
         ticks = 500 if self.clip else 0
         features = self.clip or self.input
@@ -193,3 +218,31 @@ class SimulatedLink:
 
     def close(self) -> None:
         self.closed = True
+
+
+class TimedLink:
+    """A `pqk.links.Link` to a SimulatedDevice over a line with a rate and a delay each way. Writing takes no time."""
+
+    def __init__(self, device: SimulatedDevice, clock: Clock, baud: int, delay_s: float) -> None:
+        self.device, self.clock, self.byte_s, self.delay_s = device, clock, 10 / baud, delay_s
+        self._there = self._back = 0.0
+        self._arriving: list[tuple[float, bytes]] = []
+        self.sent = 0
+
+    def write(self, data: bytes) -> None:
+        self.sent += len(data)
+        self._there = max(self._there, self.clock.now) + len(data) * self.byte_s
+        if reply := self.device.receive(data):
+            self._back = max(self._back, self._there + self.delay_s) + len(reply) * self.byte_s
+            self._arriving.append((self._back + self.delay_s, reply))
+
+    def read(self, timeout: float) -> bytes:
+        if not self._arriving or self._arriving[0][0] > self.clock.now + timeout:
+            self.clock.now += timeout
+            return b""
+        when, data = self._arriving.pop(0)
+        self.clock.now = max(self.clock.now, when)
+        return data
+
+    def close(self) -> None:
+        pass

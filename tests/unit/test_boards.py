@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pqk import assets, boards, firmware
+from pqk.boards import Boot
 from pqk.errors import BoardError
 from pqk.runners import RUNNERS
 
@@ -87,6 +88,8 @@ def test_the_board_for_counting_says_that_it_is_none() -> None:
 def test_what_has_a_default_may_be_left_out() -> None:
     assert "ring" not in ORIGINAL
     assert (boards.load("mps2-an386").uart.ring, boards.load("mps2-an386").uart.pins) == (1024, ())
+    assert (boards.load("mps2-an386").boot, boards.load("mps2-an386").memory.caches) == (None, False)
+    assert (boards.load("rpi-pico2").boot, boards.load("nucleo-h743zi").memory.caches) == (Boot("rp2350", 0), True)
     assert (boards.load("microbit").uart.ring, boards.load("microbit").uart.pins) == (256, (24, 25))
 
 
@@ -141,6 +144,11 @@ def test_a_name_is_not_a_path(name: str) -> None:
         ("[[runner]]", '[usb]\nids = ["0483:374B"]\n[[runner]]', "usb.ids = ['0483:374B'] must be of the form"),
         ("[[runner]]", "[usb]\nids = []\n[[runner]]", "usb.ids = [] must be"),
         ("[[runner]]", "[[usb]]\nids = []\n[[runner]]", "there is no table [usb]"),
+        ("[[runner]]", '[boot]\nkind = "grub"\n[[runner]]', "boot.kind = 'grub' is unknown; there are rp2040, rp2350"),
+        ("[[runner]]", '[boot]\nkind = "rp2040"\nchecked = 3\n[[runner]]', "boot.checked = 3 must be a multiple of 4"),
+        ("[[runner]]", "[boot]\n[[runner]]", "boot.kind is missing"),
+        ("[[runner]]", "[[boot]]\n[[runner]]", "there is no table [boot]"),
+        ("[memory]", "[memory]\ncaches = 1", "memory.caches = 1 is not of type bool"),
         ("[board]", "[bored]", "unknown table [bored]; did you mean board?"),
         ("[board]", "[board]\nuart = 3", "unknown key board.uart"),
         ("[memory]", "[memory", "is not valid TOML"),

@@ -14,8 +14,22 @@ HEAVY = ("torch", "numpy", "matplotlib", "rich", "serial", "soundfile", "scipy",
 def test_help_is_instant(tmp_path: Path) -> None:
     outcomes = [pqk_mcu("--help", cwd=tmp_path) for _ in range(5)]
     assert all(outcome.code == 0 for outcome in outcomes)
-    for command in ("new", "build", "flash", "tune", "eval", "report", "boards", "bench", "compare", "download"):
+    for command in (
+        "new",
+        "build",
+        "flash",
+        "tune",
+        "eval",
+        "report",
+        "history",
+        "boards",
+        "bench",
+        "compare",
+        "download",
+    ):
         assert command in outcomes[0].out
+    assert "doctor" in outcomes[0].out
+    assert "monitor" in outcomes[0].out
     assert min(outcome.seconds for outcome in outcomes) < 0.5
 
 
@@ -83,7 +97,7 @@ def test_errors_with_a_project(tmp_path: Path) -> None:
         (["flash"], 2, "has not been built for mps2-an386", "pqk-mcu build"),
         (["tune"], 2, "has not been built for mps2-an386", "pqk-mcu build"),
         (["eval"], 2, "has not been built for mps2-an386", "pqk-mcu build"),
-        (["report"], 2, "has not been built for mps2-an386", "pqk-mcu build"),
+        (["report", "--against", "1"], 2, "has not been built for mps2-an386", "pqk-mcu build"),
     ]
     for arguments, code, message, hint in cases:
         outcome = pqk_mcu(*arguments, cwd=root)

@@ -16,6 +16,7 @@ from support.simulated import (
     Disturbance,
     SimulatedDevice,
     SimulatedLink,
+    TimedLink,
     answer,
     undisturbed,
 )
@@ -23,7 +24,7 @@ from support.simulated import (
 from pqk import device as verbs
 from pqk.conversation import Request
 from pqk.device import Device
-from pqk.errors import LinkError
+from pqk.errors import LinkError, LinkLost
 from pqk.protocol import REPLY, VERSION, Frame, Type, encode
 
 
@@ -269,6 +270,82 @@ def test_what_an_earlier_program_left_is_thrown_away() -> None:
     link = SimulatedLink(simulated, clock)
     link.arrived += b"banner" + encode(Frame(Type.HELLO | REPLY, 1, b""))[:5]
     Device(link, board="toy", port="line", baud=115200, clock=clock)
+
+
+# ---- several requests on their way ----
+
+
+def requests_before_replies(in_flight: int) -> int:
+    """How many requests the device has when the first reply of a clip is read."""
+    simulated = SimulatedDevice(in_flight=in_flight)
+    device = opened(simulated)
+    before = len(simulated.requests)
+    seen: list[int] = []
+    device._link.back = lambda message: seen.append(len(simulated.requests) - before) or [message]  # type: ignore[attr-defined, func-returns-value]
+    read = device._link.read
+    counts: list[int] = []
+    device._link.read = lambda timeout: counts.append(len(seen)) or read(timeout)  # type: ignore[method-assign, func-returns-value]
+    device.infer(np.zeros(INPUT_BYTES, np.uint8))
+    return counts[0]
+
+
+def test_so_many_requests_go_before_the_first_reply() -> None:
+    # A clip is three INPUTs and RUN.
+    assert [requests_before_replies(count) for count in (0, 1, 2, 3, 4, 9)] == [1, 1, 2, 3, 4, 4]
+
+
+@pytest.mark.parametrize("lost", [0, 1, 2])
+def test_a_lost_request_is_sent_again_without_waiting(lost: int) -> None:
+    simulated = SimulatedDevice()
+    device = opened(simulated)
+    start, count = device._link.clock.now, iter(range(100))  # type: ignore[attr-defined]
+    device._link.there = lambda message: [] if next(count) == lost else [message]  # type: ignore[attr-defined]
+    features = np.ones(INPUT_BYTES, np.uint8)
+    assert device.infer(features).logits == answer(features.tobytes())
+    assert device._link.clock.now == start  # type: ignore[attr-defined]
+    assert len(simulated.runs) == 1
+
+
+def test_a_damaged_reply_is_asked_for_again_without_waiting() -> None:
+    simulated = SimulatedDevice()
+    device = opened(simulated)
+    start, count = device._link.clock.now, iter(range(100))  # type: ignore[attr-defined]
+    device._link.back = lambda reply: [reply[:5] + reply[6:] if next(count) == 3 else reply]  # type: ignore[attr-defined]
+    features = np.ones(INPUT_BYTES, np.uint8)
+    assert device.infer(features).logits == answer(features.tobytes())
+    assert device._link.clock.now == start  # type: ignore[attr-defined]
+    assert len(simulated.runs) == 1
+
+
+def test_after_a_failure_the_next_request_says_hello_first() -> None:
+    simulated = SimulatedDevice()
+    device = opened(simulated)
+    there = device._link.there  # type: ignore[attr-defined]
+    device._link.there = lambda _: []  # type: ignore[attr-defined]
+    with pytest.raises(LinkLost):
+        device.infer(np.zeros(INPUT_BYTES, np.uint8))
+    device._link.there = there  # type: ignore[attr-defined]
+    features = np.ones(INPUT_BYTES, np.uint8)
+    assert device.infer(features).logits == answer(features.tobytes())
+    assert simulated.requests[1].type == Type.HELLO
+
+
+def use_of_the_line(payload: int, in_flight: int, delay_s: float) -> float:
+    """Share of a line's rate that clips of 4,040 features make use of."""
+    simulated, clock, baud = SimulatedDevice(input_bytes=4040, payload=payload, in_flight=in_flight), Clock(), 921_600
+    link = TimedLink(simulated, clock, baud, delay_s)
+    device = Device(link, board="toy", port="line", baud=baud, clock=clock)
+    begun, sent = clock.now, link.sent
+    for _ in range(20):
+        device.infer(np.zeros(4040, np.uint8))
+    return (link.sent - sent) * 10 / baud / (clock.now - begun)
+
+
+def test_a_line_is_made_use_of() -> None:
+    assert use_of_the_line(4096, 4, 0.0) > 0.95
+    assert use_of_the_line(4096, 1, 0.001) > 0.85
+    assert use_of_the_line(512, 4, 0.001) > 0.85
+    assert use_of_the_line(512, 1, 0.001) < 0.75  # what several on their way are for
 
 
 # ---- audio ----

@@ -24,6 +24,17 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_file_that_is_there_is_not_created_again(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "file"
+    files.create_text(path, "first")
+    with pytest.raises(FileExistsError):
+        files.create_text(path, "second")
+    assert path.read_text() == "first"
+    with pytest.raises(UnicodeEncodeError):
+        files.create_text(tmp_path / "deep" / "other", "\udcff")
+    assert list(path.parent.iterdir()) == [path]
+
+
 def test_a_directory_is_replaced_whole(tmp_path: Path) -> None:
     target = tmp_path / "out"
     for content in ("first", "second"):

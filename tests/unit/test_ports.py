@@ -26,6 +26,14 @@ def test_by_usb_ids_and_serial_number() -> None:
     assert of([OTHER, ONE, TWO], probe="0677") == TWO.name
 
 
+def test_zeros_in_front_of_a_serial_number_do_not_count() -> None:
+    first, second = (Port(f"/dev/ttyACM{n}", "0483:374b", f"00068330{n}", "J-Link") for n in (1, 2))
+    assert of([first, second], probe="683302") == second.name
+    assert of([first, ONE], probe="66F") == ONE.name
+    with pytest.raises(LinkError, match="serial number 6833"):
+        of([first, second], probe="6833")
+
+
 def test_a_port_that_comes_back_under_another_name() -> None:
     assert of([OTHER], [], [OTHER, TWO]) == TWO.name
 

@@ -31,3 +31,8 @@ def test_names_are_unique() -> None:
 def test_every_board_loads_and_is_called_like_its_file() -> None:
     files = {path.stem for path in assets.directory("boards").glob("*.toml")}
     assert files == set(boards.names()) == {boards.load(name).name for name in boards.names()}
+
+
+def test_every_boot_block_is_some_board_s() -> None:
+    files = {path.stem for path in (assets.directory("firmware") / "boot").iterdir()}
+    assert files == {board.boot.kind for board in map(boards.load, boards.names()) if board.boot}

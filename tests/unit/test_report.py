@@ -34,6 +34,7 @@ ISSUE_KEYS: dict[str, Any] = {
     "data": {"source": str, "split": str, "clips": int},
     "accuracy": {"float": float, "fake_quant": float, "integer": float, "device": float},
     "parity": {"clips": int, "different_features": int, "different_logits": int},
+    "answers": {"clips": str, "right": str},
     "cost": {"kind": str, **dict.fromkeys(("per_inference", "front_end", "network", "per_second_of_audio"), SPREAD)},
     "memory": {
         "flash": {"total": int, "weights": int, "code": int},
@@ -179,7 +180,7 @@ def test_cores_without_a_model_get_no_cycles(inputs: dict[str, Any]) -> None:
 
 
 def test_a_timer_s_cycles_are_not_compared_with_estimated_instructions(inputs: dict[str, Any]) -> None:
-    inputs["board"] = replace(BOARD, emulated=False, name="nucleo", title="Nucleo L4R5ZI")
+    inputs["board"] = replace(BOARD, per_second=2e6, name="nucleo", title="Nucleo L4R5ZI")
     inputs["evaluation"]["unit"] = "cycles"
     measure_plain(inputs, only=3)
     report = assemble(**inputs)
@@ -207,9 +208,21 @@ def test_accuracy_parity_and_confusion_follow_from_the_answers(inputs: dict[str,
     assert sum(matrix[i][i] for i in range(10)) / clips == report["accuracy"]["device"]
     assert matrix[3][5] == sum((a, b) == (3, 5) for a, b in zip(labels, answers, strict=True))
     assert [entry["clips"] for entry in report["per_class"]] == [labels.count(index) for index in range(10)]
+    wrong = [answer for label, answer in zip(labels, answers, strict=True) if label != answer]
+    assert [entry["false_positives"] for entry in report["per_class"]] == [wrong.count(index) for index in range(10)]
     assert report["per_class"][4]["recall"] == matrix[4][4] / labels.count(4)
     for key, (low, high) in report["confidence"].items():
         assert low < report["accuracy"][key] < high
+
+
+def test_answers_are_kept_clip_by_clip(inputs: dict[str, Any]) -> None:
+    evaluation = inputs["evaluation"]
+    kept = assemble(**inputs)["answers"]
+    pairs = zip(evaluation["labels"], evaluation["predictions"], strict=True)
+    assert [mark == "1" for mark in kept["right"]] == [a == b for a, b in pairs]
+    evaluation["names"][3] = "go/\udcff.wav"
+    other = assemble(**inputs)["answers"]
+    assert (other["clips"] != kept["clips"], other["right"]) == (True, kept["right"])
 
 
 def test_a_limited_evaluation_keeps_both_clip_counts_apart(inputs: dict[str, Any]) -> None:
@@ -306,6 +319,7 @@ REQUIRED = [
     ("build", "memory", "flash", "code"),
     ("build", "memory", "ram", "stack"),
     ("evaluation", "build_id"),
+    ("evaluation", "names"),
     ("evaluation", "predictions"),
     ("evaluation", "sent"),
     ("evaluation", "different_features"),
@@ -348,6 +362,7 @@ def test_nothing_is_invented_for_a_hole_in_a_record(
         ({"clips": 0}, "no clip"),
         ({"clips": 912}, "912"),
         ({"layers": [1, 2]}, "2 layers"),
+        ({"names": ["one.wav"]}, "names"),
         ({"predictions": [10] * 913}, "class 10"),
         ({"per_inference": [5]}, "per_inference"),
         ({"front_end": [5]}, "front_end"),
@@ -370,23 +385,21 @@ def test_parts_larger_than_the_whole_are_refused(inputs: dict[str, Any]) -> None
 
 
 def test_a_physical_board_is_not_called_emulated(inputs: dict[str, Any]) -> None:
-    inputs["board"] = replace(BOARD, emulated=False, name="nucleo", title="Nucleo L4R5ZI")
+    inputs["board"] = replace(BOARD, per_second=2e6, name="nucleo", title="Nucleo L4R5ZI")
     inputs["evaluation"]["unit"] = "cycles"
     report = assemble(**inputs)
+    assert report["board"]["emulated"] is False
     assert "emulat" not in json.dumps([report["cost"], report["measured"]])
-    assert "milliseconds" not in json.dumps([report["cost"], report["measured"]])
 
 
 def test_a_physical_board_gives_milliseconds(inputs: dict[str, Any]) -> None:
-    """And an emulated one none, whatever is known of its timer."""
-    inputs["board"] = replace(BOARD, emulated=False, per_second=2e6)
+    """And an emulated one none."""
+    assert "milliseconds" not in json.dumps(assemble(**inputs))
+    inputs["board"] = replace(BOARD, per_second=2e6)
     inputs["evaluation"]["unit"] = "cycles"
     cost = assemble(**inputs)["cost"]
     for key in ("min", "median", "max"):
         assert cost["milliseconds"][key] == pytest.approx(cost["per_inference"][key] / 2000)
-    inputs["board"], inputs["evaluation"]["unit"] = replace(BOARD, per_second=2e6), "emulated instructions"
-    with pytest.raises(PqkError, match="has no seconds"):
-        assemble(**inputs)
 
 
 def test_file_names_that_are_not_utf8_can_be_written(inputs: dict[str, Any], tmp_path: Path) -> None:

@@ -150,7 +150,7 @@ def test_says_what_the_kernels_bring_and_how_that_is_known() -> None:
 
 def test_without_a_comparison_and_without_a_model_the_page_names_no_number() -> None:
     inputs = records(3)
-    inputs["board"] = replace(inputs["board"], emulated=False, modelled=False)
+    inputs["board"] = replace(inputs["board"], modelled=False, per_second=1e6)
     inputs["evaluation"]["unit"] = "cycles"
     text = Page(render(assemble(**inputs))).text
     assert "What plain C costs in cycles is not known for every layer." in text
@@ -160,7 +160,7 @@ def test_without_a_comparison_and_without_a_model_the_page_names_no_number() -> 
 
 def test_a_physical_board_s_time_is_in_the_lead() -> None:
     inputs = records(3)
-    inputs["board"] = replace(inputs["board"], emulated=False, per_second=1e6)
+    inputs["board"] = replace(inputs["board"], per_second=1e6)
     inputs["evaluation"]["unit"] = "cycles"
     report = assemble(**inputs)
     assert f"{report['cost']['per_inference']['median'] / 1000:,.2f} ms, " in Page(render(report)).text

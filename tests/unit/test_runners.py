@@ -110,6 +110,14 @@ def test_a_command_of_the_board_s_file(tmp_path: Path) -> None:
         assert hint in caught.value.hint
 
 
+def test_a_boot_loader_s_port_is_not_the_board_s(tmp_path: Path) -> None:
+    nano = boards.load("arduino-nano-33-ble")
+    command = ["bossac", "--port=ttyACM0", "-U", "-i", "-e", "-w", str(firmware(tmp_path).with_suffix(".bin")), "-R"]
+    assert rehearsed(tmp_path, nano, probe="ttyACM0", port="/dev/ttyUSB0") == [command]
+    with pytest.raises(BoardError, match="wants a probe"):
+        rehearsed(tmp_path, nano, port="/dev/ttyUSB0")
+
+
 def test_an_emulated_board_needs_no_program(tmp_path: Path) -> None:
     assert rehearsed(tmp_path, boards.load("mps2-an386")) == []
     assert list(tmp_path.iterdir()) == [tmp_path / "my build"]
@@ -158,6 +166,8 @@ def nowhere(*_: object) -> str:
         ("jlink", "JLinkExe", "Connecting to J-Link via USB...FAILED", "no debug probe", "plug the board in"),
         ("jlink", "JLinkExe", "Cannot connect to target.", "does not reach", "reset"),
         ("stm32loader", "stm32loader", "Can't init into bootloader", "does not answer", "BOOT0"),
+        ("custom", "flasher", "No device found on ttyACM0", "no boot loader answers", "reset button twice"),
+        ("custom", "flasher", "Verify failed", "what the flash holds", "flash again"),
         ("custom", "flasher", "no luck today", "ended with status 1", "the program's own"),
     ],
 )
@@ -185,12 +195,43 @@ def test_a_program_that_waits_for_ever(tmp_path: Path, monkeypatch: pytest.Monke
         runners.flash(asking, firmware(tmp_path), tmp_path, expected_build="")
 
 
-@pytest.mark.parametrize("kind", sorted(set(runners.RUNNERS) - {"qemu", "custom"}))
+@pytest.mark.parametrize("kind", sorted(set(runners.RUNNERS) - {"qemu", "custom", "uf2", "mass-storage"}))
 def test_a_program_that_is_missing(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ToolError, match="is not installed, or not in PATH") as caught:
         runners.flash(board(kind), firmware(tmp_path), tmp_path, expected_build="", port="/dev/nowhere")
     assert "install" in caught.value.hint
+
+
+def test_a_board_that_hangs_is_reset_where_a_probe_can(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run: list[list[str]] = []
+    monkeypatch.setattr(runners.probe.tools, "run", lambda argv, **_: run.append(argv))
+    runners.reset(board("pyocd"), tmp_path, probe="066F")
+    runners.reset(board("openocd", "-f", "interface/stlink.cfg", target="target/stm32f4x.cfg"), tmp_path)
+    runners.reset(board("stm32cubeprogrammer"), tmp_path)
+    for kind in ("jlink", "stm32loader", "uf2", "mass-storage"):
+        runners.reset(board(kind), tmp_path)
+    runners.reset(boards.load("mps2-an386"), tmp_path)
+    runners.reset(board("pyocd"), tmp_path, port="socket://far:1")  # where a probe of this computer does not reach
+    interface = ["-f", "interface/stlink.cfg", "-f", "target/stm32f4x.cfg"]
+    jlink = ["-if", "SWD", "-speed", "4000", "-device", "CHIP"]
+    assert run == [
+        ["pyocd", "reset", "-W", "-t", "CHIP", "-u", "066F"],
+        ["openocd", *interface, "-c", "init; reset run; shutdown"],
+        ["STM32_Programmer_CLI", "--connect", "port=SWD mode=UR reset=HWrst", "--rst"],
+        ["JLinkExe", "-nogui", "1", *jlink, "-CommanderScript", str(tmp_path / "reset.jlink")],
+    ]
+    assert (tmp_path / "reset.jlink").read_text().splitlines() == ["ExitOnError 1", "r", "g", "exit"]
+
+
+def test_flashing_tells_its_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program(tmp_path, monkeypatch, "pyocd", status=0)
+    monkeypatch.setattr(runners.probe.ports, "of", nowhere)
+    told: list[str] = []
+    elf = firmware(tmp_path)
+    with pytest.raises(LinkError, match="nowhere"):
+        runners.flash(board("pyocd"), elf, tmp_path, expected_build="", tell=told.append)
+    assert told == [f"pyocd puts {elf} on nucleo-f446re", "waiting until it says hello"]
 
 
 def test_the_command_line_prints_what_would_run(tmp_path: Path) -> None:

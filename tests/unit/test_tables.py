@@ -82,3 +82,24 @@ def test_what_streams_gave() -> None:
     assert any("2 min through the device: 0 of 17 detections and 0 of 291 inferences differ" in line for line in lines)
     assert lines[-2] == "100 ms 10 /s 1,400,000 12,345,670 13,745,670"
     assert "through the device" not in tables.streaming(stream_record(1, device=False))
+
+
+def test_an_evaluation_tells_what_it_got_over() -> None:
+    result = {
+        "clips": 4,
+        "split": "testing",
+        "labels": [0, 1, 2, 0],
+        "predictions": [0, 1, 1, 0],
+        "different_logits": 0,
+        "unit": "emulated instructions",
+        "per_inference": [7, 5, 6, 5],
+        "dropped_frames": 0,
+        "resets": 0,
+        "reconnections": 0,
+    }
+    lines = tables.evaluation(result).splitlines()
+    assert lines[0] == "3 of 4 testing clips right on the device (75.00 %)"
+    assert len(lines) == 3
+    troubled = tables.evaluation(result | {"dropped_frames": 3, "reconnections": 1}).splitlines()
+    assert troubled[:3] == lines
+    assert troubled[3] == "got over on the way: 3 dropped frames, 1 reconnections"
