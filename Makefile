@@ -12,9 +12,10 @@ endif
 
 REPORT := build/demo
 HOURS := 1
+RUNS := 10000000
 PQK := .venv/bin/pqk-mcu --project $(DEMO)
 
-.PHONY: demo test bench compare lint clean
+.PHONY: demo test bench compare fuzz lint clean
 
 # Train, generate, compile, flash the emulated board, evaluate every test clip's audio over serial and hours of
 # continuous audio, report. Tuning, and building
@@ -42,6 +43,10 @@ ifeq ($(PQK_DATA),)
 	.venv/bin/pqk-mcu download mini
 endif
 	$(PQK) compare --rows benchmarks/compare.toml --measure --json benchmarks/compare.json
+
+# Millions of inputs for the firmware's side of the protocol, with and without front end: build/fuzz. Half an hour.
+fuzz: .venv/.test
+	PYTHONPATH=tests .venv/bin/python -m support.fuzzing $(RUNS)
 
 test: lint
 	.venv/bin/python -m pytest

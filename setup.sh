@@ -16,6 +16,9 @@ if [ "${1:-demo}" = test ]; then
     # A compiler without the C library's headers (Debian only recommends them) is not enough.
     echo '#include <stdio.h>' | gcc -E - >/dev/null 2>&1 || missing="$missing gcc libc6-dev"
     need clang-format clang-format
+    # libFuzzer and the sanitizers are in a package that Debian's clang only recommends.
+    echo 'int LLVMFuzzerTestOneInput(void) { return 0; }' |
+        clang -fsanitize=fuzzer,address,undefined -x c -o /dev/null - 2>/dev/null || missing="$missing clang libclang-rt-dev"
     browser=chromium
     grep -qs '^ID=ubuntu' /etc/os-release && browser=chromium-browser # its name for the same program
     command -v chromium-browser >/dev/null 2>&1 || command -v google-chrome >/dev/null 2>&1 || need chromium "$browser"

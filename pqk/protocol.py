@@ -282,7 +282,7 @@ class FrameReader:
     """Cuts a stream of bytes into frames; damaged ones are counted and dropped."""
 
     def __init__(self, largest: int = 1 << 17) -> None:
-        """`largest`: bytes without a delimiter after which what came is noise."""
+        """`largest`: bytes of a frame as it travels; more without a delimiter is noise, and is not collected."""
         self._pending = bytearray()
         self._largest = largest
         self.dropped = 0
@@ -291,14 +291,19 @@ class FrameReader:
         """The frames that `data` completes."""
         self._pending += data
         *chunks, rest = self._pending.split(DELIMITER)
-        self._pending = rest if len(rest) <= self._largest else bytearray()
+        self._pending = rest[: self._largest + 1]  # one more, so that it still is too much at its end
         frames = []
         for chunk in filter(None, chunks):
             try:
-                frames.append(decode(bytes(chunk)))
+                frames.append(self._decoded(chunk))
             except BadFrame:
                 self.dropped += 1
         return frames
+
+    def _decoded(self, chunk: bytearray) -> Frame:
+        if len(chunk) > self._largest:
+            raise BadFrame("noise that is longer than any frame")
+        return decode(bytes(chunk))
 
 
 def input_payload(offset: int, features: bytes) -> bytes:

@@ -68,13 +68,12 @@ def test_frames_come_back_however_the_stream_is_cut(sent: list[Frame], size: int
 
 
 @given(frames, st.data())
-def test_a_flipped_bit_is_noticed(frame: Frame, data: st.DataObject) -> None:
+def test_a_frame_with_a_flipped_bit_is_not_taken(frame: Frame, data: st.DataObject) -> None:
+    """That no other one is taken in its place is not certain: test_protocol_properties.py says when it is."""
     encoded = bytearray(protocol.encode(frame)[:-1])
     place = data.draw(st.integers(0, len(encoded) - 1))
     encoded[place] ^= 1 << data.draw(st.integers(0, 7))
-    reader = FrameReader()
-    assert frame not in reader.feed(bytes(encoded) + b"\0")
-    assert reader.dropped >= 1
+    assert frame not in FrameReader().feed(bytes(encoded) + b"\0")
 
 
 @given(st.binary(max_size=600), frames)
