@@ -87,6 +87,7 @@ def assemble(
         "confidence": _confidence(accuracy, recorded.whole("clips"), len(answers.labels)),
         "parity": _parity(trained, evaluated, recorded, answers),
         "cost": _cost(evaluated, board),
+        "link": {key: evaluated.whole(key) for key in ("dropped_frames", "resets", "reconnections")},
         "memory": _memory(built.table("memory"), evaluated, board),
         "layers": layers,
         "kernels": kernels.summary(layers),

@@ -10,7 +10,7 @@ def measured(report: dict[str, Any]) -> list[dict[str, str]]:
 
     `key` is where the figure stands in report.json.
     """
-    entries = [*_accuracies(report), *_costs(report), *_kernels(report), *_memory(), _training()]
+    entries = [*_accuracies(report), *_costs(report), *_kernels(report), *_memory(), _link(report), _training()]
     entries += streaming.measured(report.get("stream"))
     entries += [_unseen()] if "unseen_unknown_recall" in report else []
     return [{"figure": figure, "key": key, "how": how} for figure, key, how in entries]
@@ -169,6 +169,16 @@ def _memory() -> list[tuple[str, str, str]]:
             "been overwritten.",
         ),
     ]
+
+
+def _link(report: dict[str, Any]) -> tuple[str, str, str]:
+    link = report["link"]
+    return (
+        "Link",
+        "link",
+        f"Damaged frames that the device dropped: {link['dropped_frames']}; its resets: {link['resets']}; times it was "
+        f"lost and found again: {link['reconnections']}. What a line loses is sent again; every clip counts once.",
+    )
 
 
 def _unseen() -> tuple[str, str, str]:

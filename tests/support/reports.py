@@ -97,6 +97,7 @@ def _evaluation(chance: random.Random, classes: int, clips: int) -> dict[str, An
         "per_inference": [sum(costs) + 320 + chance.randrange(6000) for _ in labels],
         "front_end": [1_100_000 + chance.randrange(9000) for _ in labels],
         "layers": costs,
+        **{key: chance.randrange(9) for key in ("dropped_frames", "resets", "reconnections")},
         "stack_high_water": 412,
         "device": {"board": BOARD.name},
     }

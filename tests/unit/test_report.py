@@ -90,6 +90,7 @@ def test_values_are_the_recorded_ones(inputs: dict[str, Any]) -> None:
     assert report["model"]["parameters"] > report["model"]["weights"] > report["model"]["nonzero"]
     assert report["memory"]["flash"] == build["memory"]["flash"]
     assert report["memory"]["ram"]["stack_high_water"] == evaluation["stack_high_water"]
+    assert report["link"] == {key: evaluation[key] for key in ("dropped_frames", "resets", "reconnections")}
     assert report["memory"]["board"] == {"flash": BOARD.flash, "ram": BOARD.ram}
     assert report["cost"]["per_inference"]["median"] == statistics.median(evaluation["per_inference"])
     assert report["cost"]["network"] == report["cost"]["per_inference"]
@@ -328,6 +329,9 @@ REQUIRED = [
     ("evaluation", "per_inference"),
     ("evaluation", "layers"),
     ("evaluation", "stack_high_water"),
+    ("evaluation", "dropped_frames"),
+    ("evaluation", "resets"),
+    ("evaluation", "reconnections"),
     ("evaluation", "unit"),
     ("data", "source"),
     ("data", "skipped"),
