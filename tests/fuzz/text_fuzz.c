@@ -141,7 +141,7 @@ static const char *const dictionary[] = {
 #define MOST_HEX 60u  /* bytes; 31 are what a command holds */
 #define MOST_COMMAND (16u + 2u * MOST_HEX)
 
-/* The size of the input, or one to four of the input's bytes. */
+/* The size of what the network takes, or a number of one to four bytes. */
 static uint32_t number_of(source *in) {
     const uint32_t count = take(in, 1) % 5u;
     return count ? take(in, count) : PQK_INPUT_BYTES;
