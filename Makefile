@@ -44,7 +44,8 @@ ifeq ($(PQK_DATA),)
 endif
 	$(PQK) compare --rows benchmarks/compare.toml --measure --json benchmarks/compare.json
 
-# Millions of inputs for the firmware's side of the protocol, with and without front end: build/fuzz. Half an hour.
+# Millions of inputs for the firmware's side of the protocols: without front end, with it, and that with MLPerf Tiny's
+# text on the same line: build/fuzz. Three quarters of an hour.
 fuzz: .venv/.test
 	PYTHONPATH=tests .venv/bin/python -m support.fuzzing $(RUNS)
 

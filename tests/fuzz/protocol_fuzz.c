@@ -1,6 +1,7 @@
 /* What may come over the wire, tried on the firmware's own sources by libFuzzer: reception, frames,
- * requests, and behind them a small generated network, with or without front end and spotter. This
- * file is the port under them, the host at the other end of the line, and the judge.
+ * requests, and behind them a small generated network, with or without front end and spotter, and
+ * with or without MLPerf Tiny's text on the same line (text_fuzz.c). This file is the port under
+ * them, the host at the other end of the line, and the judge.
  *
  * Random bytes never pass a CRC. So an input's first byte says how to read the rest: bit 0 set, as
  * bytes of the line; otherwise as a list of operations (see `operate`), of which most put a frame
@@ -12,6 +13,8 @@
  *
  * The judge follows the rules of protocol.h: the device carries out the next number only, answers
  * the last one again with the same bytes, and names the next one where a frame is damaged or ahead.
+ * It knows frames as they are on the line, or, where there is text beside them, as line.c hands
+ * them to the protocol.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +22,7 @@
 
 #include "board.h"
 #include "cpu.h"
+#include "fuzz.h"
 #include "network.h"
 #include "port.h"
 #include "protocol.h"
@@ -30,17 +34,23 @@
 #include "audio.h"
 #endif
 
+#if PQK_MLPERF
+#include "line.h"
+#include "mlperf.h"
+#endif
+
 #define HEADER_BYTES 4u
 #define CRC_BYTES 2u
 #define FRAME_BYTES (HEADER_BYTES + PQK_LARGEST_PAYLOAD + CRC_BYTES)
 #define MOST_BYTES 65536u               /* on the line for one input, and what was begun before */
 #define MOST_PAYLOAD (2u * FRAME_BYTES) /* of what is sent: twice as much as is taken */
 #define ROOM (MOST_BYTES + 4u * MOST_PAYLOAD)
+#define LOOK_TICKS 3u /* of a look at the clock */
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void check(int right, const char *what) {
+void check(int right, const char *what) {
     if (!right) {
         fprintf(stderr, "the firmware is wrong: %s\n", what);
         abort();
@@ -122,9 +132,12 @@ static struct {
     uint32_t runs;
     uint32_t dropped;
     uint32_t replies;
+    int in_reply;  /* it has begun */
     uint32_t type; /* of the last reply */
     uint32_t next_sequence;
-    int repeatable;      /* `last_reply` is what the request before that one got */
+    int session;    /* HELLO was answered, and no other version since */
+    int repeatable; /* `last_reply` is what the request before that one got */
+    uint32_t repetitions;
     uint32_t inferences; /* as STATS says */
     uint32_t stats_dropped;
 } seen;
@@ -179,6 +192,7 @@ static void judge_order(uint32_t sequence, uint32_t length) {
     check((sequence + 1u) % 65536u == seen.next_sequence && seen.repeatable,
           "a request that is neither the next nor the last");
     check(length == last_length && !memcmp(bytes, last_reply, length), "another reply than before");
+    seen.repetitions++;
 }
 
 /* The bytes of a frame. */
@@ -194,10 +208,13 @@ static void judge_reply(uint32_t length) {
     if (seen.type == (PQK_HELLO | PQK_REPLY)) {
         check(seen.hellos-- > 0, "a HELLO that nobody asked for");
         seen.next_sequence = number(payload, 2);
+        seen.session = 1;
         seen.repeatable = 0;
     } else if (code == PQK_ERROR_ORDER) {
         check(sequence == seen.next_sequence, "a number that is not the next");
-    } else if (code != PQK_ERROR_VERSION && code != PQK_ERROR_SESSION) {
+    } else if (code == PQK_ERROR_VERSION) {
+        seen.session = 0;
+    } else if (code != PQK_ERROR_SESSION) {
         judge_order(sequence, length);
     }
     if (seen.type == (PQK_STATS | PQK_REPLY)) {
@@ -206,15 +223,38 @@ static void judge_reply(uint32_t length) {
     }
 }
 
+/* Between frames. */
+static void note_other(uint8_t byte) {
+#if PQK_MLPERF
+    judge_text_byte(byte);
+#else
+    (void)byte;
+    check(0, "something between frames");
+#endif
+}
+
+static void note_end_of_reply(void) {
+    const uint32_t length = decoded(&from_device);
+    check(length != 0, "what it sends is no frame");
+    judge_reply(length);
+    from_device.count = 0;
+}
+
+/* A zero begins a frame, and one ends it. */
 static void note_reply(uint8_t byte) {
-    if (byte) {
+    if (seen.in_reply && byte) {
         check(from_device.count < ROOM, "a reply without an end");
         from_device.bytes[from_device.count++] = byte;
-    } else if (from_device.count) {
-        const uint32_t length = decoded(&from_device);
-        check(length != 0, "what it sends is no frame");
-        judge_reply(length);
-        from_device.count = 0;
+    } else if (seen.in_reply) {
+        seen.in_reply = 0;
+        note_end_of_reply();
+    } else if (byte) {
+        note_other(byte);
+    } else {
+        seen.in_reply = 1;
+#if PQK_MLPERF
+        check(text_is_whole(), "a frame within text");
+#endif
     }
 }
 
@@ -229,7 +269,7 @@ static uint8_t uart_byte;
 static int uart_full; /* `uart_byte` has arrived and nobody took it: the line waits */
 static int uart_interrupt;
 static uint32_t masked;
-static uint32_t clock_ticks;
+static uint64_t clock_ticks;
 
 static void interrupt_if_due(void) {
     if (uart_full && uart_interrupt && !masked) {
@@ -237,11 +277,19 @@ static void interrupt_if_due(void) {
     }
 }
 
+static void note_arrival(uint8_t byte) {
+#if PQK_MLPERF
+    note_text_byte(byte);
+#else
+    note_byte(byte);
+#endif
+}
+
 static void arrive(void) {
     if (line_start < line_end && !uart_full) {
         uart_byte = line[line_start++];
         uart_full = 1;
-        note_byte(uart_byte);
+        note_arrival(uart_byte);
     }
     interrupt_if_due();
 }
@@ -273,7 +321,12 @@ uint32_t pqk_timer_ticks(void) {
     if (burst) {
         arrive();
     }
-    return clock_ticks += 3;
+    clock_ticks += LOOK_TICKS;
+    return (uint32_t)clock_ticks;
+}
+
+uint64_t ticks(void) {
+    return clock_ticks;
 }
 
 int pqk_timer_moves(void) {
@@ -309,7 +362,7 @@ pqk_memory_usage pqk_usage(void) {
     return usage;
 }
 
-/* ---- Between the firmware and the network; the linker sends the calls here (--wrap) ---- */
+/* ---- Within the firmware; the linker sends the calls here (--wrap) ---- */
 
 void __real_pqk_network_set_input(uint32_t offset, const uint8_t *bytes, uint32_t n);
 void __wrap_pqk_network_set_input(uint32_t offset, const uint8_t *bytes, uint32_t n);
@@ -324,31 +377,65 @@ void __wrap_pqk_network_set_input(uint32_t offset, const uint8_t *bytes, uint32_
 void __wrap_pqk_network_run_layer(uint32_t layer) {
     check(layer < PQK_LAYERS, "a layer that is not there");
     __real_pqk_network_run_layer(layer);
+    clock_ticks += PQK_TIMER_HZ;
+#if PQK_MLPERF
+    judge_time();
+#endif
 }
+
+#if PQK_MLPERF
+
+void __real_pqk_protocol_receive(uint8_t byte);
+void __wrap_pqk_protocol_receive(uint8_t byte);
+
+void __wrap_pqk_protocol_receive(uint8_t byte) {
+    note_byte(byte);
+    __real_pqk_protocol_receive(byte);
+}
+
+#endif
 
 /* ---- The line ---- */
 
 static uint32_t waiting; /* requests on the line with the next number and those after it */
 
+static void receive(uint8_t byte) {
+#if PQK_MLPERF
+    pqk_line_receive(byte);
+#else
+    pqk_protocol_receive(byte);
+#endif
+}
+
+static int may_sleep(void) {
+#if PQK_MLPERF
+    return pqk_line_idle();
+#else
+    return 1;
+#endif
+}
+
 /* As main.c does, until there is nothing more to read. */
 static void main_loop(void) {
     for (int32_t byte = pqk_uart_read(); byte >= 0; byte = pqk_uart_read()) {
-        pqk_protocol_receive((uint8_t)byte);
+        receive((uint8_t)byte);
         if (burst) {
             arrive();
         }
     }
-    pqk_uart_wait();
+    if (may_sleep()) {
+        pqk_uart_wait();
+    }
 }
 
-static void put_on_line(const uint8_t *bytes, uint32_t count) {
+void put_on_line(const uint8_t *bytes, uint32_t count) {
     memcpy(line + line_end, bytes, count);
     line_end += count;
 }
 
 /* All that is on the line arrives. In a burst the main loop comes to its turn only when the UART
  * can take no more. */
-static void run_line(void) {
+void run_line(void) {
     while (line_start < line_end) {
         arrive();
         if (uart_full || !burst) {
@@ -360,14 +447,14 @@ static void run_line(void) {
     waiting = 0;
 }
 
+void pass(uint32_t count) {
+    clock_ticks += count;
+    main_loop();
+}
+
 /* ---- Operations ---- */
 
-typedef struct {
-    const uint8_t *bytes;
-    size_t left;
-} source;
-
-static uint32_t take(source *in, uint32_t count) {
+uint32_t take(source *in, uint32_t count) {
     uint32_t value = 0;
     for (uint32_t i = 0; i < count && in->left; i++) {
         value |= (uint32_t)*in->bytes++ << 8 * i;
@@ -482,8 +569,9 @@ static void send_raw(source *in) {
     put_on_line(raw, count);
 }
 
-/* An operation's first byte: what to do in the lowest two bits; bit 2 where the next one is on the
- * line before this one is carried out, so that all arrive in a burst. */
+/* An operation's first byte: what to do in the lowest two bits (a request for 2, and for 3 where
+ * there is no text); bit 2 where the next one is on the line before this one is carried out, so
+ * that all arrive in a burst. */
 static void operate(source *in) {
     const uint32_t what = take(in, 1);
     const int more = (what & 4u) != 0 && in->left;
@@ -495,6 +583,11 @@ static void operate(source *in) {
     case 1:
         put_on_line(last_sent, last_count); /* a host that has heard nothing */
         break;
+#if PQK_MLPERF
+    case 3:
+        operate_text(in);
+        break;
+#endif
     default:
         send_request(in, more);
     }
@@ -539,6 +632,10 @@ static void reset(void) {
 #if PQK_AUDIO
     pqk_audio_init();
 #endif
+#if PQK_MLPERF
+    text_reset();
+    pqk_mlperf_begin();
+#endif
 }
 
 /* A request without payload and with the next number. */
@@ -549,11 +646,36 @@ static void ask(uint8_t type) {
     check(seen.type == ((uint32_t)type | PQK_REPLY), "it does not answer");
 }
 
-/* Whatever there was, a zero, HELLO and STATS are understood. */
-static void judge_the_end(void) {
+/* A zero ends whatever there was, and `name` is understood. */
+static void judge_the_line(void) {
+#if PQK_MLPERF
+    judge_name();
+#else
     static const uint8_t delimiter = 0;
     put_on_line(&delimiter, 1);
     run_line();
+#endif
+}
+
+/* A request from before gets its reply again, although damage has been refused in between. */
+static void judge_the_kept_reply(void) {
+    static const uint8_t damage[] = {2, 1, 0}, again[] = {PQK_STATS, 1, 0};
+    if (!seen.session || !seen.repeatable) {
+        return;
+    }
+    const uint32_t replies = seen.replies, repetitions = seen.repetitions;
+    source in = {.bytes = again, .left = sizeof again};
+    put_on_line(damage, sizeof damage);
+    run_line();
+    check(seen.replies == replies + 1u, "damage is not refused");
+    send_request(&in, 0);
+    check(seen.repetitions == repetitions + 1u, "a reply that it has not kept");
+}
+
+/* Whatever there was, the line, HELLO and STATS work. */
+static void judge_the_end(void) {
+    judge_the_line();
+    judge_the_kept_reply();
     ask(PQK_HELLO);
     ask(PQK_STATS);
     check(seen.stats_dropped == seen.dropped, "other frames are damaged than those it dropped");

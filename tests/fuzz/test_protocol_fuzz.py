@@ -1,5 +1,6 @@
-"""A short fuzzing of the firmware's side of the protocol, and whether it finds faults; `make fuzz` is a long one."""
+"""A short fuzzing of the firmware's side of the protocols, and whether it finds faults; `make fuzz` is a long one."""
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -12,6 +13,8 @@ from pqk.protocol import REPLY, ErrorCode, FrameReader, Type, parse_error
 
 INPUTS = 30_000
 CHECKOUT = Path(__file__).parents[2]
+KEPT = "error(&out, sequence, code);\n    finish(&out);\n    send(&out);"
+"""How protocol.c refuses."""
 
 
 @pytest.fixture(scope="module")
@@ -39,10 +42,19 @@ def test_the_seeds_reach_every_request_and_every_refusal(kind: str, folder: Path
     said = fuzzing.replies(folder / kind / "build" / "program", fuzzing.seeds(kind), tmp_path)
     frames = FrameReader().feed(said)
     audio = {Type.AUDIO, Type.STREAM, Type.SETTINGS}
-    requests = {Type.HELLO, Type.INPUT, Type.RUN, Type.STATS} | (audio if kind == "audio" else set())
+    requests = {Type.HELLO, Type.INPUT, Type.RUN, Type.STATS} | (set() if kind == "features" else audio)
     assert {frame.type for frame in frames} == {kind | REPLY for kind in requests} | {Type.ERROR}
     codes = {parse_error(frame.payload).code for frame in frames if frame.type == Type.ERROR}
-    assert codes >= set(ErrorCode) - {ErrorCode.SETTINGS} | ({ErrorCode.SETTINGS} if kind == "audio" else set())
+    assert codes >= set(ErrorCode) - ({ErrorCode.SETTINGS} if kind == "features" else set())
+
+
+@pytest.mark.usefixtures("outcomes")
+def test_the_seeds_reach_all_that_is_said_in_text(folder: Path, tmp_path: Path) -> None:
+    said = fuzzing.replies(folder / "mlperf" / "build" / "program", fuzzing.seeds("mlperf"), tmp_path)
+    source = (assets.directory("firmware") / "mlperf.c").read_text()
+    texts = re.findall(r'\b(?:line|line_with|error|pqk_text)\(\s*"(.*?)"', source)
+    assert len(texts) > 30
+    assert [text for text in texts if text.encode() not in said] == []
 
 
 @pytest.mark.usefixtures("outcomes")
@@ -62,11 +74,23 @@ def test_an_input_finds_the_device_as_it_is_after_a_reset(kind: str, folder: Pat
         ("features", "cobs.c", "decoder->length < decoder->capacity", "decoder->length <= decoder->capacity", "ERROR"),
         ("features", "uart.c", "!pqk_ring_full() && pqk_uart_received()", "pqk_uart_received()", "is wrong"),
         ("audio", "audio.h", "/ PQK_HOP + 1u)\n", "/ PQK_HOP)\n", "ERROR"),
+        ("features", "protocol.c", KEPT, KEPT.replace("&out", "&reply").replace("error", "(void)out, error"), "kept"),
+        ("mlperf", "line.c", "length > PQK_MLPERF_MOST)", "length > PQK_MLPERF_MOST + 1u)", "out of bounds"),
+        ("mlperf", "mlperf.c", "i < count && loaded < expected", "i < count && loaded <= expected", "out of bounds"),
+        ("mlperf", "mlperf.c", "i < count && elapsed <= most", "i < count", "is wrong: it computes for longer"),
     ],
-    ids=["one byte too many", "a full ring", "one detection too many"],
+    ids=[
+        "one byte too many",
+        "a full ring",
+        "one detection too many",
+        "a refusal in place of the kept reply",
+        "one character too many",
+        "one byte of input too many",
+        "no end of inferences",
+    ],
 )
 def test_faults_are_found(kind: str, file: str, right: str, wrong: str, said: str, tmp_path: Path) -> None:
-    """A frame, the ring and a reply that are written beyond their ends."""
+    """Frame, ring, reply, command and input that are written beyond their ends, a reply that is lost, a long time."""
     firmware = tmp_path / "firmware"
     shutil.copytree(assets.directory("firmware"), firmware)
     text = (firmware / file).read_text()

@@ -209,17 +209,50 @@ def test_what_is_ignored_before_a_command(built: Built, before: bytes) -> None:
 # ---- the clock ----
 
 
-def test_laps_go_on_over_wraps_of_the_counter(built: Built) -> None:
-    """Every look at the clock takes 2^27 ticks, so an inference takes many, and ten wrap 32 bits."""
-    laps = []
-    for count in (1, 10):
-        lines = told(built, load(bytes(INPUT_BYTES)), f"infer {count} 1%".encode(), look=2**27)
-        first, second = (int(line[9:]) for line in lines if re.fullmatch(r"m-lap-us-\d+", line))
-        assert first == 0
-        laps.append(second)
-    ticks = [lap * SECOND / 10**6 for lap in laps]
-    assert ticks[1] > 2**32 > ticks[0] > 2**27
-    assert ticks[1] == pytest.approx(10 * ticks[0], rel=1e-6)
+def laps(lines: list[str]) -> list[int]:
+    return [int(line[9:]) for line in lines if re.fullmatch(r"m-lap-us-\d+", line)]
+
+
+@pytest.fixture(scope="module")
+def looks(built: Built) -> int:
+    """At the clock, by an inference."""
+    look = 2**16
+    _, lap = laps(told(built, load(bytes(INPUT_BYTES)), b"infer 1 0%", look=look))
+    return round(lap * SECOND / 10**6 / look)
+
+
+def test_laps_go_on_over_a_wrap_of_the_counter(built: Built, looks: int) -> None:
+    """Every ten inferences take a quarter of the counter's 32 bits, so it wraps in one of the five times."""
+    look = 2**30 // (10 * looks)
+    lines = told(built, load(bytes(INPUT_BYTES)), *5 * [b"infer 10 1%"], look=look)
+    assert laps(lines) == 5 * [0, 10 * looks * look * 10**6 // SECOND]
+
+
+def test_microseconds_go_on_over_days(built: Built) -> None:
+    """A million times nine days of ticks is more than 64 bits hold. The microseconds' 32 bits wrap all the while."""
+    ticks, times = 2**32 - 1, 4600
+    assert ticks * times * 10**6 > 2**64
+    last = laps(told(built, *times * [(b"timestamp%", ticks)], b"timestamp%"))[-1]
+    assert last == ticks * times * 10**6 // SECOND % 2**32
+
+
+@pytest.mark.parametrize(
+    ("command", "before"),
+    [
+        (b"infer 62 0%", ["m-warmup-start-0", "m-warmup-done", "m-infer-start-62", "m-lap-us-0"]),
+        (b"infer 32 30%", ["m-warmup-start-30", "m-warmup-done", "m-infer-start-32", "m-lap-us-0"]),
+        (b"infer 1 62%", ["m-warmup-start-62"]),
+        (b"infer 999999999 0%", ["m-warmup-start-0", "m-warmup-done", "m-infer-start-999999999", "m-lap-us-0"]),
+        (b"infer 999999999 999999999%", ["m-warmup-start-999999999"]),
+    ],
+)
+def test_infer_is_given_up(built: Built, looks: int, command: bytes, before: list[str]) -> None:
+    """An inference takes a second, less a little."""
+    clip = load(bytes(INPUT_BYTES))
+    lines = told(built, clip, command, b"infer 30 30%", look=SECOND // looks)[19:]
+    given_up = [*before, "e-[infer took more than 60 s]", READY]
+    assert lines[: len(given_up)] == given_up
+    assert lines[len(given_up) :][-3] == "m-infer-done"
 
 
 def test_every_infer_starts_the_clock(built: Built) -> None:

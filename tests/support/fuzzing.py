@@ -1,6 +1,6 @@
-"""Fuzzing the firmware's side of the wire protocol: two programs, inputs to begin with, and runs of libFuzzer.
+"""Fuzzing the firmware's side of the wire protocols: three programs, inputs to begin with, and runs of libFuzzer.
 
-`make fuzz` runs this file; tests/fuzz/protocol_fuzz.c says what is tried and what is checked.
+`make fuzz` runs this file; tests/fuzz/protocol_fuzz.c and text_fuzz.c say what is tried and what is checked.
 """
 
 import dataclasses
@@ -19,13 +19,14 @@ from pathlib import Path
 import numpy as np
 from pqk_codegen.decision import Settings
 from pqk_codegen.generate import generate
+from pqk_codegen.generate_mlperf import mlperf_files
 from pqk_codegen.generate_spotter import generate_spotter
 from pqk_codegen.plan import plan
 from pqk_codegen.reuse import Chunk
 from pqk_codegen.streaming import chunked, with_interior_mean
 
 from pqk import assets, protocol
-from pqk.firmware import AUDIO_SOURCES, render
+from pqk.firmware import AUDIO_SOURCES, MLPERF_SOURCES, render
 from pqk.protocol import Frame, Type
 from support import networks, spotting
 from support.device import BOARD
@@ -33,21 +34,23 @@ from support.host import STRICT
 from support.seeds import fresh
 from support.spotting import CLASSES, StandIn
 
-HARNESS = Path(__file__).parents[1] / "fuzz" / "protocol_fuzz.c"
-SOURCES = ("protocol", "payload", "cobs", "crc16", "infer", "uart", "ring")
+HARNESS = Path(__file__).parents[1] / "fuzz"
+SOURCES = ("protocol.c", "payload.c", "cobs.c", "crc16.c", "infer.c", "uart.c", "ring.c")
 SANITIZED = ["-O2", "-g", "-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=all"]
 SANITIZED += ["-fno-sanitize-coverage=trace-cmp"]  # watching every comparison takes half the time
 WRAPPED = ("pqk_network_set_input", "pqk_network_run_layer")
+MLPERF_WRAPPED = ("pqk_protocol_receive", "pqk_mlperf_command", "pqk_mlperf_too_long")
 VARIABLES = {".data": "pqk_data", ".bss": "pqk_bss"}
 """Sections of the firmware's variables, and names by which the linker tells where they begin and end."""
 
-KINDS = ("features", "audio")
-"""Of firmware: without and with a front end."""
-PAYLOAD = {"features": 64, "audio": 131}
+KINDS = ("features", "audio", "mlperf")
+"""Of firmware: without a front end, with one, and that with MLPerf Tiny's text on the same line."""
+PAYLOAD = {"features": 64, "audio": 131, "mlperf": 131}
 """Bytes: less than an input or a clip, so that each takes several frames; odd where samples have two bytes."""
 RING = 64
 INPUT_SHAPE = (1, 9, 17)
 FRONT_END = StandIn(window=17, hop=10, frames=23, features=6, center=True)
+INPUT_BYTES = FRONT_END.frames * FRONT_END.features
 CHUNK_HOP = 1
 SETTINGS = Settings((6000, 9000, 12000, 6000, 3000, 6000), 2, 2, 0)
 LONGEST = 256
@@ -63,30 +66,33 @@ def build(kind: str, out: Path, seed: int, firmware: Path | None = None) -> Path
     firmware = firmware or assets.directory("firmware")
     rng = np.random.default_rng(seed)
     generated = out / "generated"
-    if kind == "audio":
-        _generate_spotter(rng, generated)
+    if kind != "features":
+        _generate_spotter(rng, generated, text=kind == "mlperf")
     else:
         builder = networks.Builder(rng, INPUT_SHAPE)
         builder.conv(3)
         generate(plan(builder.finish(CLASSES), "host"), generated)
     uart = dataclasses.replace(BOARD.uart, largest_payload=PAYLOAD[kind], ring=RING)
     render(dataclasses.replace(BOARD, uart=uart), out)
-    names = [*(f"{name}.c" for name in SOURCES), *(AUDIO_SOURCES if kind == "audio" else ())]
-    return _compiled(out, [*(firmware / name for name in names), *sorted(generated.glob("*.c"))], firmware)
+    audio = AUDIO_SOURCES if kind != "features" else ()
+    names = [*SOURCES, *audio, *(MLPERF_SOURCES if kind == "mlperf" else ())]
+    sources = [*(firmware / name for name in names), *sorted(generated.glob("*.c"))]
+    return _compiled(out, sources, firmware, text=kind == "mlperf")
 
 
-def _generate_spotter(rng: np.random.Generator, out: Path) -> None:
+def _generate_spotter(rng: np.random.Generator, out: Path, *, text: bool) -> None:
     """A network whose outputs are likely now and then, and that reuses what windows share, as is the default."""
     builder = networks.Builder(rng, (1, FRONT_END.frames, FRONT_END.features))
     builder.conv(3, pool=(2, 1))
     inputs = rng.integers(0, 256, (50, 1, FRONT_END.frames, FRONT_END.features)).astype(np.uint8)
     network = spotting.calibrated(rng, with_interior_mean(builder.finish(CLASSES)), inputs)
     files = generate_spotter(spotting.spec(SETTINGS), network) | FRONT_END.files()
+    files |= mlperf_files(network) if text else {}
     made = chunked(network, CHUNK_HOP)
     generate(plan(network, "host"), out, audio=files, chunk=Chunk(made, plan(made.network, "host")))
 
 
-def _compiled(out: Path, sources: list[Path], firmware: Path) -> Path:
+def _compiled(out: Path, sources: list[Path], firmware: Path, *, text: bool) -> Path:
     include = [f"-I{folder}" for folder in (firmware, out / "generated", out)]
     objects = out / "objects"
     objects.mkdir(exist_ok=True)
@@ -95,21 +101,25 @@ def _compiled(out: Path, sources: list[Path], firmware: Path) -> Path:
     renamed = [f"--rename-section={old}={new}" for old, new in VARIABLES.items()]
     for path in sorted(objects.iterdir()):
         subprocess.run(["objcopy", *renamed, str(path)], check=True)
-    harness = out / "harness.o"  # as it is: what it covers is of no interest
-    subprocess.run(["clang", *STRICT, "-O2", "-g", *include, "-c", str(HARNESS), "-o", str(harness)], check=True)
-    wraps = [f"-Wl,--wrap={name}" for name in WRAPPED]
-    linked = [str(harness), *map(str, sorted(objects.iterdir())), *wraps, "-o", str(out / "program")]
-    subprocess.run([*command, *linked], check=True)
+    host = out / "host"
+    host.mkdir()
+    parts = [HARNESS / name for name in ("protocol_fuzz.c", *(["text_fuzz.c"] if text else []))]
+    # As it is: what it covers is of no interest.
+    subprocess.run(["clang", *STRICT, "-O2", "-g", *include, "-c", *map(str, parts)], cwd=host, check=True)
+    wraps = [f"-Wl,--wrap={name}" for name in (*WRAPPED, *(MLPERF_WRAPPED if text else ()))]
+    linked = [str(path) for folder in (host, objects) for path in sorted(folder.iterdir())]
+    subprocess.run([*command, *linked, *wraps, "-o", str(out / "program")], check=True)
     return out / "program"
 
 
-# ---- inputs; the numbers are those of protocol_fuzz.c ----
+# ---- inputs; the numbers are those of protocol_fuzz.c and text_fuzz.c ----
 
 OPERATIONS, RAW, HELLO_FIRST = 0, 1, 2
-BYTES, AGAIN, REQUEST, BURST = 0, 1, 2, 4
+BYTES, AGAIN, REQUEST, TEXT, BURST = 0, 1, 2, 3, 4
 NEXT, LAST, NEAR, NUMBER = range(4)
 START, FOLLOW, BESIDE = 1 << 2, 2 << 2, 3 << 2
 DAMAGED, OTHER_VERSION, CUT, REPEATED = 0x10, 0x20, 0x40, 0x80
+DB_LOAD, DB_HEX, SILENCE = 6, 7, 0x10
 
 
 def request(
@@ -140,7 +150,7 @@ def seeds(kind: str) -> list[bytes]:
     """Inputs that reach every request, every refusal and every sort of damage."""
     run, stats, again = request(Type.RUN), request(Type.STATS), bytes([AGAIN])
     most = PAYLOAD[kind]
-    size, each = FRONT_END.frames * FRONT_END.features if kind == "audio" else prod(INPUT_SHAPE), most - 4
+    size, each = prod(INPUT_SHAPE) if kind == "features" else INPUT_BYTES, most - 4
     whole = pieces(Type.INPUT, size, each, b"\1\2\3")
     together = pieces(Type.INPUT, size, each, b"\5\6\7", burst=True) + request(Type.RUN, burst=True)
     operations = [
@@ -157,8 +167,10 @@ def seeds(kind: str) -> list[bytes]:
         request(0x55) + request(Type.RUN, NEXT, b"x") + request(Type.STATS, NEXT, b"x"),
         together + together + run,
     ]
-    if kind == "audio":
+    if kind != "features":
         operations += _about_audio(most)
+    if kind == "mlperf":
+        operations += _in_text()
     line = b"".join(protocol.encode(Frame(t, i)) for i, t in enumerate((Type.HELLO, Type.STATS, Type.RUN)))
     lines = [line, line + line[:-4], line.replace(b"\0", b"\0\0"), b"\xff" * 200 + b"\0" + line]
     return [bytes([HELLO_FIRST | OPERATIONS]) + each for each in operations] + [bytes([RAW]) + each for each in lines]
@@ -181,6 +193,37 @@ def _about_audio(most: int) -> list[bytes]:
         + request(Type.SETTINGS, NEXT, b"\0" + settings[1:])
         + request(Type.SETTINGS, NEXT, b"x"),
         begin + request(Type.STREAM, BESIDE, bytes(6), beside=-1) + request(Type.STREAM, FOLLOW, b"\2"),
+    ]
+
+
+def said(text: str, *, burst: bool = False) -> bytes:
+    """The operation that puts text on the line."""
+    return bytes([BYTES | BURST * burst, len(text)]) + text.encode()
+
+
+def silence(steps: int) -> bytes:
+    """Of so many 64ths of a second."""
+    return bytes([TEXT, SILENCE, steps])
+
+
+def _in_text() -> list[bytes]:
+    begin = bytes([TEXT, DB_LOAD, 0])
+    lines = b"".join(bytes([TEXT, DB_HEX, 31, start]) for start in range(INPUT_BYTES // 31 + 1))  # more than needed
+    together = b"".join(bytes([TEXT | BURST, DB_HEX, 31, start]) for start in range(INPUT_BYTES // 31 + 1))
+    stats, clip = request(Type.STATS), request(Type.INPUT, START, b"\1")
+    return [
+        said("name%profile%timestamp%help%results%db print%"),
+        begin + lines + said("db print%infer 2 1%results%") + stats,
+        begin + together + said("infer%") + clip,
+        begin + lines + said("infer 999999999 9%") + said("infer 9 999999999%name%"),
+        begin + lines + clip + said("infer 1 0%") + request(Type.INPUT, FOLLOW, b"\2") + request(Type.RUN),
+        said("db%db load%db load 999%db 00%db load 9%db 123%db 12fg%db 00%db print%infer 1 0%"),
+        said("infer x%infer 1 x%nonsense%" + 80 * "y" + "%"),
+        said("na\r\nme%  name%\x7fname%"),
+        said("%") + silence(9) + said("%name") + silence(255) + said("%%"),
+        bytes([REQUEST, Type.STATS, CUT, 0, 7, 0]) + silence(70) + said("name%") + stats,
+        said("name%profile%", burst=True) + request(Type.STATS, burst=True) + said("help%") + stats,
+        said("db load 4") + bytes([BYTES, 1, 0]) + stats,
     ]
 
 
@@ -213,15 +256,15 @@ def run(program: Path, kind: str, corpus: Path, inputs: int, seed: int) -> Outco
     start = time.monotonic()
     done = subprocess.run(argv, capture_output=True, text=True, errors="replace", check=False)
     seconds = time.monotonic() - start
-    said = done.stderr
-    tried = re.findall(r"stat::number_of_executed_units: *(\d+)", said)
-    covered = re.findall(r"\bcov: (\d+)", said)
-    first = re.search(r"the firmware is wrong|runtime error|ERROR: ", said)
+    log = done.stderr
+    tried = re.findall(r"stat::number_of_executed_units: *(\d+)", log)
+    covered = re.findall(r"\bcov: (\d+)", log)
+    first = re.search(r"the firmware is wrong|runtime error|ERROR: ", log)
     return Outcome(
         int(tried[-1]) if tried else 0,
         seconds,
         int(covered[-1]) if covered else 0,
-        said[first.start() if first else -3000 :][:3000] if done.returncode else "",
+        log[first.start() if first else -3000 :][:3000] if done.returncode else "",
     )
 
 
@@ -230,10 +273,10 @@ def replies(program: Path, inputs: Sequence[bytes], folder: Path) -> bytes:
     paths = [folder / f"input-{number}" for number in range(len(inputs))]
     for path, data in zip(paths, inputs, strict=True):
         path.write_bytes(data)
-    said = folder / "replies"
-    environment = os.environ | {"PQK_FUZZ_REPLIES": str(said)}
+    heard = folder / "replies"
+    environment = os.environ | {"PQK_FUZZ_REPLIES": str(heard)}
     subprocess.run([str(program), *map(str, paths)], env=environment, capture_output=True, check=True)
-    return said.read_bytes()
+    return heard.read_bytes()
 
 
 def fuzz(out: Path, inputs: int) -> dict[str, Outcome]:
