@@ -340,9 +340,9 @@ def test_a_dry_run_says_what_would_be_copied(board: boards.Board, kind: str, wha
     assert set(desk.folder.rglob("*")) == {*before, desk.folder / "media", drive, drive / "INFO_UF2.TXT"}
 
 
-def test_a_board_without_a_probe_is_not_reset() -> None:
+def test_a_board_without_a_probe_is_not_reset(tmp_path: Path) -> None:
     with tools.dry_run() as commands:
-        runners.reset(PICO)
+        runners.reset(PICO, tmp_path)
     assert commands == []
 
 
