@@ -16,6 +16,7 @@
 #define MOST_DIGITS 9u      /* of a number in a command */
 #define DEFAULT_WARMUPS 10u /* of `infer` */
 #define MOST_TICKS ((uint64_t)PQK_MLPERF_SECONDS * PQK_TIMER_HZ)
+#define MOST_UNTIMED 1000u /* inferences while the timer stands still */
 
 #define MILLION 1000000u
 #define DECIMALS 6u /* of a result */
@@ -242,21 +243,23 @@ static void keep_results(const int32_t *logits) {
     inferred = 1;
 }
 
-/* Returns whether that took no more than so many ticks; gives up where it does. */
+/* Returns whether that took no more than so many ticks; gives up where it does, and where no time
+ * passes at all. */
 static int run(uint32_t count, uint64_t most) {
     uint32_t ticks[PQK_LAYERS];
     start_clock();
-    for (uint32_t i = 0; i < count && elapsed <= most; i++) {
+    uint32_t done = 0;
+    for (; done < count && elapsed <= most && (elapsed || done < MOST_UNTIMED); done++) {
         pqk_take_input(0, input, PQK_INPUT_BYTES);
         pqk_infer(ticks);
         keep_results(pqk_network_logits());
         look_at_clock();
     }
-    return elapsed <= most;
+    return done == count && elapsed <= most;
 }
 
 static void too_slow(void) {
-    line_with("e-[infer took more than ", PQK_MLPERF_SECONDS, " s]");
+    line_with("e-[infer took more than ", PQK_MLPERF_SECONDS, " s, or the timer stands still]");
 }
 
 static void run_and_tell(uint32_t count, uint32_t warmups) {

@@ -250,7 +250,7 @@ def test_infer_is_given_up(built: Built, looks: int, command: bytes, before: lis
     """An inference takes a second, less a little."""
     clip = load(bytes(INPUT_BYTES))
     lines = told(built, clip, command, b"infer 30 30%", look=SECOND // looks)[19:]
-    given_up = [*before, "e-[infer took more than 60 s]", READY]
+    given_up = [*before, "e-[infer took more than 60 s, or the timer stands still]", READY]
     assert lines[: len(given_up)] == given_up
     assert lines[len(given_up) :][-3] == "m-infer-done"
 
@@ -261,6 +261,14 @@ def test_every_infer_starts_the_clock(built: Built) -> None:
 
 
 # ---- both protocols ----
+
+
+def test_infer_ends_with_a_timer_that_stands_still(built: Built) -> None:
+    lines = told(built, load(bytes(INPUT_BYTES)), b"infer 1000 0%", b"infer 1001 0%", b"infer 1 999999999%", look=0)
+    assert [line for line in lines if line.startswith(("e-", "m-infer-done"))] == [
+        "m-infer-done",
+        *2 * ["e-[infer took more than 60 s, or the timer stands still]"],
+    ]
 
 
 def test_a_lone_end(built: Built) -> None:
