@@ -77,7 +77,7 @@ def test_an_input_finds_the_device_as_it_is_after_a_reset(kind: str, folder: Pat
         ("features", "protocol.c", KEPT, KEPT.replace("&out", "&reply").replace("error", "(void)out, error"), "kept"),
         ("mlperf", "line.c", "length > PQK_MLPERF_MOST)", "length > PQK_MLPERF_MOST + 1u)", "out of bounds"),
         ("mlperf", "mlperf.c", "i < count && loaded < expected", "i < count && loaded <= expected", "out of bounds"),
-        ("mlperf", "mlperf.c", "i < count && elapsed <= most", "i < count", "is wrong: it computes for longer"),
+        ("mlperf", "mlperf.c", "done < count && elapsed <= most", "done < count", "is wrong: it computes for longer"),
     ],
     ids=[
         "one byte too many",
