@@ -60,7 +60,8 @@ def evaluated(board: Board, network: Network, rng: np.random.Generator, folder: 
     runners.flash(board, built.elf, folder, expected_build=build_id)
     inputs = networks.random_input(rng, network, COUNT).astype(network.tensors[network.input].dtype)
     logits = interpreter.run(network, inputs)[network.output]
-    clips = Clips("testing", [f"clip {i}" for i in range(COUNT)], inputs, np.zeros(COUNT, np.int64), logits)
+    labels = rng.integers(0, logits.shape[1], COUNT)
+    clips = Clips("testing", [f"clip {i}" for i in range(COUNT)], inputs, labels, logits)
     result = evaluate(
         lambda: runners.connect(board, folder, expected_build=build_id),
         clips,
@@ -70,6 +71,8 @@ def evaluated(board: Board, network: Network, rng: np.random.Generator, folder: 
     )
     assert result.different_logits == 0
     record = result.record()
+    right = [a == b for a, b in zip(record["labels"], record["predictions"], strict=True)]
+    assert sum(right) == (logits.argmax(axis=1) == labels).sum()
     assert len(record["layers"]) == len(planned.layers)
     # No kernel multiplies and adds more than 16 pairs an instruction.
     assert min(record["per_inference"]) > sum(layer.nonzero_macs for layer in planned.layers) / 16
