@@ -1,12 +1,11 @@
 """`doctor` and `monitor` in a project whose firmware, with the test double, runs on the emulated board."""
 
 import signal
-import subprocess
 import time
 from pathlib import Path
 
 import pytest
-from support.command import PROGRAM, pqk_mcu
+from support.command import pqk_mcu, started
 from support.device import BOARD, BUILD_ID, build
 
 from pqk import pipeline, runners
@@ -46,7 +45,7 @@ def test_another_build_was_flashed(root: Path) -> None:
 
 def test_what_the_emulated_board_says(root: Path, tmp_path: Path) -> None:
     output = tmp_path / "output"
-    with output.open("wb") as file, subprocess.Popen([PROGRAM, "monitor", "--hello"], cwd=root, stdout=file) as process:
+    with output.open("wb") as file, started("monitor", "--hello", cwd=root, stdout=file) as process:
         limit = time.monotonic() + 60
         while f"build {BUILD_ID}" not in output.read_text() and time.monotonic() < limit:
             time.sleep(0.05)

@@ -18,7 +18,7 @@ import serial
 from pqk_codegen import interpreter, store
 from pqk_codegen.ir import Network
 from support import mlperf, recordings, seeds, spotting
-from support.command import PROGRAM, pqk_mcu
+from support.command import pqk_mcu, started
 from support.mlperf import CLASSES
 from support.trained import ir_of, random_method
 
@@ -225,32 +225,30 @@ def test_the_readmes_commands(built: Built) -> None:
 
 def test_a_port_for_the_runner(built: Built) -> None:
     """Opened, closed and opened again, as the runner does after `profile`."""
-    process = subprocess.Popen(
-        [PROGRAM, "mlperf"], cwd=built.project.root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    path = process.stdout.readline().split()[0]
-    for _ in range(3):
-        link = SerialLink(path, 115200)
-        client = Client(link, path)
-        assert client.profile() == Profile("ULPMark for tinyML Firmware V0.0.1", "kws01")
-        client.load(built.inputs[1].tobytes())
-        line = mlperf.results(built.network, built.inputs[1])
-        assert client.infer(1).results == tuple(map(float, line[11:-1].split(",")))
-        link.close()
-    with serial.Serial(path, 115200) as port:  # gone with a command half said, and output that nobody has read
-        port.write(b"help%na")
-    with serial.Serial(path, 9600, timeout=5) as port:
-        assert not termios.tcgetattr(port.fileno())[3] & termios.ECHO
-        time.sleep(0.3)
-        port.reset_input_buffer()
-        port.write(b"me%")
-        assert port.read_until(b"m-ready\r\n") == b"m-name-dut-[pqk-mcu]\r\nm-ready\r\n"
-    process.send_signal(signal.SIGINT)
-    _, told = process.communicate(timeout=20)
-    assert process.returncode == 0
-    assert "open division: ds-cnn" in told
-    assert "emulated instructions, 31.25" in told
+    with started("mlperf", cwd=built.project.root, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        path = process.stdout.readline().decode().split()[0]
+        for _ in range(3):
+            link = SerialLink(path, 115200)
+            client = Client(link, path)
+            assert client.profile() == Profile("ULPMark for tinyML Firmware V0.0.1", "kws01")
+            client.load(built.inputs[1].tobytes())
+            line = mlperf.results(built.network, built.inputs[1])
+            assert client.infer(1).results == tuple(map(float, line[11:-1].split(",")))
+            link.close()
+        with serial.Serial(path, 115200) as port:  # gone with a command half said, and output that nobody has read
+            port.write(b"help%na")
+        with serial.Serial(path, 9600, timeout=5) as port:
+            assert not termios.tcgetattr(port.fileno())[3] & termios.ECHO
+            time.sleep(0.3)
+            port.reset_input_buffer()
+            port.write(b"me%")
+            assert port.read_until(b"m-ready\r\n") == b"m-name-dut-[pqk-mcu]\r\nm-ready\r\n"
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=20)
+        assert process.returncode == 0
+        assert b"open division: ds-cnn" in told
+        assert b"emulated instructions, 31.25" in told
     assert not os.path.exists(path)  # noqa: PTH110
 
 

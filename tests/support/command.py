@@ -4,11 +4,14 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 PROGRAM = Path(sys.executable).with_name("pqk-mcu")
+Process = subprocess.Popen[bytes]
 
 
 @dataclass(frozen=True)
@@ -19,6 +22,17 @@ class Outcome:
     out: str
     err: str
     seconds: float
+
+
+@contextmanager
+def started(*arguments: str, cwd: Path, stdout: IO[bytes] | int, stderr: int | None = None) -> Iterator[Process]:
+    """`pqk-mcu` that goes on by itself, and is gone after the block, however that ends."""
+    process = subprocess.Popen([str(PROGRAM), *arguments], cwd=cwd, stdout=stdout, stderr=stderr)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
 
 
 def pqk_mcu(*arguments: str, cwd: Path, env: Mapping[str, str] = {}, timeout: float = 600) -> Outcome:

@@ -1,14 +1,13 @@
 """What `monitor` shows: of a line, of a port that goes away and comes back under another name."""
 
 import signal
-import subprocess
 import time
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
 import pytest
-from support.command import PROGRAM, pqk_mcu
+from support.command import pqk_mcu, started
 from support.ptys import Pty
 from support.simulated import SimulatedDevice
 
@@ -169,7 +168,7 @@ def test_the_command_survives_unplugging(tmp_path: Path) -> None:
     first, second = Pty(), Pty()
     port.symlink_to(first.name)
     arguments = ["monitor", "--board", "nucleo-f446re", "--port", str(port), "--hello"]
-    with output.open("wb") as file, subprocess.Popen([PROGRAM, *arguments], cwd=tmp_path, stdout=file) as process:
+    with output.open("wb") as file, started(*arguments, cwd=tmp_path, stdout=file) as process:
         device = SimulatedDevice(board="nucleo-f446re")
         first.say(device.receive(first.heard(20)))
         assert until(lambda: "build cafe" in output.read_text()), output.read_text()
