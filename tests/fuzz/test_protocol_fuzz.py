@@ -103,6 +103,6 @@ def test_faults_are_found(kind: str, file: str, right: str, wrong: str, said: st
 
 
 def test_the_makefile_runs_it() -> None:
-    argv = ["make", "--dry-run", "--assume-old=.venv/.test", "fuzz", "RUNS=7"]
+    argv = ["make", "--no-print-directory", "--dry-run", "--assume-old=.venv/.test", "fuzz", "RUNS=7"]
     done = subprocess.run(argv, cwd=CHECKOUT, capture_output=True, text=True, check=True)
     assert done.stdout == "PYTHONPATH=tests .venv/bin/python -m support.fuzzing 7\n"
