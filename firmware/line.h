@@ -19,11 +19,28 @@
 
 #include <stdint.h>
 
+#include "network.h"
+#include "protocol.h"
+
+#if PQK_MLPERF
+
 /* Takes one received byte, carries out what it completes, and answers. */
 void pqk_line_receive(uint8_t byte);
 
 /* To be called whenever there is no byte. Returns whether only another byte can change something:
  * else call it again soon, for it looks at the time. */
 int pqk_line_idle(void);
+
+#else /* frames only */
+
+static inline void pqk_line_receive(uint8_t byte) {
+    pqk_protocol_receive(byte);
+}
+
+static inline int pqk_line_idle(void) {
+    return 1;
+}
+
+#endif
 
 #endif

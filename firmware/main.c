@@ -1,8 +1,8 @@
 /* The command loop: bytes in, replies out. */
 #include "cache.h"
+#include "line.h"
 #include "network.h"
 #include "port.h"
-#include "protocol.h"
 #include "setup.h"
 #include "uart.h"
 
@@ -11,25 +11,8 @@
 #endif
 
 #if PQK_MLPERF
-#include "line.h"
 #include "mlperf.h"
 #endif
-
-static void receive(uint8_t byte) {
-#if PQK_MLPERF
-    pqk_line_receive(byte);
-#else
-    pqk_protocol_receive(byte);
-#endif
-}
-
-static int may_sleep(void) {
-#if PQK_MLPERF
-    return pqk_line_idle();
-#else
-    return 1;
-#endif
-}
 
 int main(void) {
     pqk_setup();
@@ -45,8 +28,8 @@ int main(void) {
     for (;;) {
         int32_t byte = pqk_uart_read();
         if (byte >= 0) {
-            receive((uint8_t)byte);
-        } else if (may_sleep()) {
+            pqk_line_receive((uint8_t)byte);
+        } else if (pqk_line_idle()) {
             pqk_uart_wait();
         }
     }

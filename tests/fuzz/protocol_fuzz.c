@@ -23,6 +23,7 @@
 #include "board.h"
 #include "cpu.h"
 #include "fuzz.h"
+#include "line.h"
 #include "network.h"
 #include "port.h"
 #include "protocol.h"
@@ -35,7 +36,6 @@
 #endif
 
 #if PQK_MLPERF
-#include "line.h"
 #include "mlperf.h"
 #endif
 
@@ -399,31 +399,15 @@ void __wrap_pqk_protocol_receive(uint8_t byte) {
 
 static uint32_t waiting; /* requests on the line with the next number and those after it */
 
-static void receive(uint8_t byte) {
-#if PQK_MLPERF
-    pqk_line_receive(byte);
-#else
-    pqk_protocol_receive(byte);
-#endif
-}
-
-static int may_sleep(void) {
-#if PQK_MLPERF
-    return pqk_line_idle();
-#else
-    return 1;
-#endif
-}
-
 /* As main.c does, until there is nothing more to read. */
 static void main_loop(void) {
     for (int32_t byte = pqk_uart_read(); byte >= 0; byte = pqk_uart_read()) {
-        receive((uint8_t)byte);
+        pqk_line_receive((uint8_t)byte);
         if (burst) {
             arrive();
         }
     }
-    if (may_sleep()) {
+    if (pqk_line_idle()) {
         pqk_uart_wait();
     }
 }
