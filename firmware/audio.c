@@ -4,7 +4,6 @@
 #include "port.h"
 #include "pqk_spotter.h"
 #include "protocol.h"
-#include "uart.h"
 
 #define SAMPLE_BYTES 2u
 #define OFFSET_BYTES 4u
@@ -45,9 +44,7 @@ uint32_t pqk_audio_clip(const uint8_t *payload, uint32_t length, pqk_payload *re
         pqk_audio_end();
         pqk_clip_begin();
     }
-    pqk_uart_hold();
     pqk_push(samples_at(payload + OFFSET_BYTES), count);
-    pqk_uart_release();
     clip_samples = offset + count;
     if (clip_samples == PQK_CLIP_SAMPLES) {
         pqk_clip_end();
@@ -133,9 +130,7 @@ uint32_t pqk_audio_stream(const uint8_t *payload, uint32_t length, pqk_payload *
     }
     pqk_payload head = {.bytes = reply->bytes + reply->length}; /* written when it is known */
     reply->length += PQK_STREAM_BYTES;
-    pqk_uart_hold();
     const uint32_t detections = listen(samples, count, reply);
-    pqk_uart_release();
     pqk_put(&head, (uint32_t)counters->samples, 4);
     pqk_put(&head, (uint32_t)counters->frames, 4);
     pqk_put(&head, (uint32_t)counters->inferences, 4);

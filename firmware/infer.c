@@ -2,7 +2,6 @@
 
 #include "network.h"
 #include "port.h"
-#include "uart.h"
 
 #if PQK_AUDIO
 #include "pqk_spotter.h"
@@ -11,7 +10,6 @@
 static uint32_t input_ticks;
 
 void pqk_take_input(uint32_t offset, const uint8_t *bytes, uint32_t count) {
-    pqk_uart_hold();
     uint32_t first = pqk_timer_ticks();
     if (offset == 0) {
         input_ticks = 0;
@@ -19,21 +17,17 @@ void pqk_take_input(uint32_t offset, const uint8_t *bytes, uint32_t count) {
     }
     pqk_network_set_input(offset, bytes, count);
     input_ticks += pqk_timer_ticks() - first;
-    pqk_uart_release();
 }
 
 #if PQK_AUDIO
 void pqk_take_clip(void) {
-    pqk_uart_hold();
     uint32_t first = pqk_timer_ticks();
     pqk_window_input();
     input_ticks = pqk_timer_ticks() - first;
-    pqk_uart_release();
 }
 #endif
 
 uint32_t pqk_infer(uint32_t *ticks) {
-    pqk_uart_hold();
     uint32_t first = pqk_timer_ticks();
     for (uint32_t layer = 0; layer < PQK_LAYERS; layer++) {
         uint32_t start = pqk_timer_ticks();
@@ -41,6 +35,5 @@ uint32_t pqk_infer(uint32_t *ticks) {
         ticks[layer] = pqk_timer_ticks() - start;
     }
     uint32_t total = pqk_timer_ticks() - first;
-    pqk_uart_release();
     return input_ticks + total;
 }

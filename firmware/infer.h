@@ -17,8 +17,9 @@ void pqk_take_clip(void);
 
 /* Runs every layer on the input that was taken. Writes the timer ticks of each layer to `ticks`
  * (PQK_LAYERS entries) and returns the ticks of the whole: those that taking the input took, and
- * those from the first layer's start to the last one's end. The UART's interrupt waits until the
- * end, so that a number is the network's alone; a timer's may come, for it may have to count. */
+ * those from the first layer's start to the last one's end. Here and above the caller has the UART
+ * wait (pqk_uart_hold), so that a number is the network's alone; a timer's interrupt may come, for
+ * it may have to count. */
 uint32_t pqk_infer(uint32_t *ticks);
 
 #endif

@@ -67,10 +67,6 @@ static void start(pqk_payload *out, uint32_t type, uint32_t sequence) {
     pqk_put(out, sequence, 2);
 }
 
-static void finish(pqk_payload *out) {
-    pqk_put(out, pqk_crc16(out->bytes, out->length), CRC_BYTES);
-}
-
 /* The leading zero ends whatever stray bytes the line has seen, so they cost no frame. */
 static void send(const pqk_payload *out) {
     static const uint8_t delimiter = 0;
@@ -95,13 +91,17 @@ static void error(pqk_payload *out, uint32_t sequence, uint32_t code) {
     pqk_put_text(out, texts[code]);
 }
 
+static void finish_and_send(pqk_payload *out) {
+    pqk_put(out, pqk_crc16(out->bytes, out->length), CRC_BYTES);
+    send(out);
+}
+
 /* Answers what is not carried out. `reply` stays, in case the host has not heard it. */
 static void refuse(uint32_t sequence, uint32_t code) {
     uint8_t bytes[REFUSAL_BYTES];
     pqk_payload out = {.bytes = bytes};
     error(&out, sequence, code);
-    finish(&out);
-    send(&out);
+    finish_and_send(&out);
 }
 
 static void end_audio(void) {
@@ -239,7 +239,9 @@ static uint32_t carry_out(uint32_t type, const uint8_t *payload, uint32_t length
 
 static void reply_to(uint32_t type, uint32_t sequence, const uint8_t *payload, uint32_t length) {
     start(&reply, type | PQK_REPLY, sequence);
+    pqk_uart_hold(); /* whatever is timed */
     uint32_t code = carry_out(type, payload, length);
+    pqk_uart_release();
     if (code) {
         error(&reply, sequence, code);
     }
@@ -252,8 +254,7 @@ static void in_order(uint32_t type, uint32_t sequence, const uint8_t *payload, u
     uint32_t ahead = (sequence - last_sequence) % NUMBERS;
     if (ahead == 1) {
         reply_to(type, sequence, payload, length);
-        finish(&reply);
-        send(&reply);
+        finish_and_send(&reply);
     } else if (ahead == 0 && answered) {
         send(&reply);
     } else if (ahead != 0 && ahead < NUMBERS / 2u) {
@@ -269,8 +270,7 @@ static void answer(const uint8_t *bytes, uint32_t length) {
         refuse(sequence, PQK_ERROR_VERSION);
     } else if (type == PQK_HELLO) {
         hello(sequence);
-        finish(&reply);
-        send(&reply);
+        finish_and_send(&reply);
     } else if (!session) {
         refuse(sequence, PQK_ERROR_SESSION);
     } else {
@@ -316,6 +316,5 @@ void pqk_protocol_send_fault(const pqk_fault *fault) {
     pqk_put(&out, fault->hfsr, 4);
     pqk_put(&out, fault->mmfar, 4);
     pqk_put(&out, fault->bfar, 4);
-    finish(&out);
-    send(&out);
+    finish_and_send(&out);
 }

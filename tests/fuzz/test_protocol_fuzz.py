@@ -13,7 +13,7 @@ from pqk.protocol import REPLY, ErrorCode, FrameReader, Type, parse_error
 
 INPUTS = 30_000
 CHECKOUT = Path(__file__).parents[2]
-KEPT = "error(&out, sequence, code);\n    finish(&out);\n    send(&out);"
+KEPT = "error(&out, sequence, code);\n    finish_and_send(&out);"
 """How protocol.c refuses."""
 
 
