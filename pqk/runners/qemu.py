@@ -42,7 +42,7 @@ class Qemu:
         url = datagrams.free_url()
         with tempfile.TemporaryFile() as output:
             # Its threads hand every byte to one another: on two processors that takes twice as long.
-            process = tools.start(arguments(board, elf, url), stderr=output, one_cpu=True)
+            process = tools.start(arguments(board, elf, on_datagrams(url)), stderr=output, one_cpu=True)
             try:
                 datagrams.wait(url, lambda: process.poll() is None)
                 yield url
@@ -56,13 +56,17 @@ class Qemu:
         del board, state_dir, probe
 
 
-def arguments(board: Board, elf: Path, url: str) -> list[str]:
-    """The command that boots `elf` with the UART on the ports of `url`, see `pqk.datagrams`."""
+def on_datagrams(url: str) -> str:
+    """The character device on the ports of `url`, see `pqk.datagrams`."""
     theirs, ours = datagrams.ports(url)
     host = datagrams.HOST
+    return f"udp,id=uart,host={host},port={ours},localaddr={host},localport={theirs},mux=on"
+
+
+def arguments(board: Board, elf: Path, chardev: str) -> list[str]:
+    """The command that boots `elf` with the UART on a character device whose id is `uart`."""
     # A multiplexed line takes 32 bytes from a datagram at a time (otherwise one: 15 us a byte instead of 5); 256 is an
     # escape character that no byte can be.
-    chardev = f"udp,id=uart,host={host},port={ours},localaddr={host},localport={theirs},mux=on"
     machine = ["-machine", board.runner.target, *board.runner.args, "-kernel", str(elf)]
     uart = ["-chardev", chardev, "-echr", "256", "-serial", "chardev:uart"]
     return [PROGRAM, *machine, "-display", "none", "-monitor", "none", *uart]

@@ -21,9 +21,7 @@ def listening(board: Board, elf: Path) -> Iterator[str]:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(1)
-        machine = ["-machine", board.runner.target, *board.runner.args, "-kernel", str(elf), "-display", "none"]
-        chardev = f"socket,id=uart,fd={listener.fileno()},server=on,wait=on,nodelay=on"
-        argv = [qemu.PROGRAM, *machine, "-monitor", "none", "-chardev", chardev, "-serial", "chardev:uart"]
+        argv = qemu.arguments(board, elf, f"socket,id=uart,fd={listener.fileno()},server=on,wait=on,nodelay=on,mux=on")
         process = subprocess.Popen(argv, pass_fds=[listener.fileno()], stdin=subprocess.DEVNULL)
         url = f"socket://127.0.0.1:{listener.getsockname()[1]}"
     try:

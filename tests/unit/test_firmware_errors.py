@@ -97,7 +97,9 @@ def test_dry_run_starts_nothing(tmp_path: Path) -> None:
 
 
 def test_the_emulator_command(board: Board) -> None:
-    assert qemu.arguments(board, Path("state/flashed.elf"), "udp://127.0.0.1:5001?localport=5002") == [
+    assert qemu.arguments(
+        board, Path("state/flashed.elf"), qemu.on_datagrams("udp://127.0.0.1:5001?localport=5002")
+    ) == [
         "qemu-system-arm",
         *("-machine", "mps2-an386", "-icount", "shift=5", "-kernel", "state/flashed.elf"),
         *("-display", "none", "-monitor", "none"),
