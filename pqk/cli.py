@@ -11,14 +11,13 @@ import click
 
 from pqk import __version__
 from pqk.errors import BoardError, PqkError
-from pqk.project import FILE_NAME, Project
+from pqk.project import DEFAULT_BOARD, FILE_NAME, Project
 
 if TYPE_CHECKING:
     from pqk.boards import Board
     from pqk.pipeline import Build
     from pqk.sources import Source
 
-DEFAULT_BOARD = "mps2-an386"
 INTERRUPTED = 130  # what shells report for Ctrl-C
 
 

@@ -11,7 +11,7 @@ from secrets import randbelow
 from typing import TypeVar
 
 from pqk.errors import LinkError, LinkLost
-from pqk.links import Link
+from pqk.links import Link, until_quiet
 from pqk.protocol import (
     DELIMITER,
     REPLY,
@@ -29,8 +29,6 @@ from pqk.protocol import (
 )
 
 BITS_PER_BYTE = 10  # on the line: start, eight, stop
-SETTLE_S = 0.05  # silence after which a line that was just opened counts as quiet
-SETTLE_LIMIT_S = 2.0  # a line that never falls silent is tried anyway
 REPLY_TIMEOUT_S = 1.0  # on top of the time that the bytes take
 REPLY_ATTEMPTS = 8
 
@@ -110,9 +108,8 @@ class Conversation:
         self._last_seen = "nothing"
 
     def settle(self) -> None:
-        """Throw away what a reset by opening the port, or an earlier program, has left on the line."""
-        limit = self._clock() + SETTLE_LIMIT_S
-        while self._clock() < limit and (data := self._link.read(SETTLE_S)):
+        """Throw away what is on the line already."""
+        if data := until_quiet(self._link, self._clock):
             self._last_seen = f"bytes that are no frame ({data[-40:]!r})"
 
     def hello(self, timeout: float, attempts: int) -> Frame:

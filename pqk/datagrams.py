@@ -23,13 +23,10 @@ LOOK_EVERY_S = 0.005
 
 def free_url() -> str:
     """A URL with two ports that are free now, the emulator's and ours."""
-    with (
-        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one,
-        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as two,
-    ):
-        for each in (one, two):
+    with _socket() as theirs, _socket() as ours:
+        for each in (theirs, ours):
             each.bind((HOST, 0))
-        return f"{SCHEME}{HOST}:{one.getsockname()[1]}?localport={two.getsockname()[1]}"
+        return f"{SCHEME}{HOST}:{theirs.getsockname()[1]}?localport={ours.getsockname()[1]}"
 
 
 def wait(url: str, runs: Callable[[], bool]) -> None:

@@ -2,6 +2,7 @@
 
 import errno
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
@@ -13,6 +14,8 @@ from pqk.errors import LinkError, LinkLost
 from pqk.holders import holders
 
 READ_BYTES = 4096
+QUIET_S = 0.05  # silence after which a line that was just opened counts as quiet
+QUIET_LIMIT_S = 2.0  # a line that never falls silent is tried anyway
 
 _FAILURES: tuple[type[Exception], ...] = (serial.SerialException, OSError)
 if sys.platform != "win32":
@@ -39,6 +42,17 @@ class Link(Protocol):
 def open_link(port: str, baud: int) -> Link:
     """The link to `port`: a device name, a pySerial URL, or an emulator's. Raises LinkError when it does not open."""
     return DatagramLink(port) if port.startswith(SCHEME) else SerialLink(port, baud)
+
+
+def until_quiet(link: Link, clock: Callable[[], float]) -> bytes:
+    """Throw away what a reset by opening the port, or an earlier program, has left on the line; returns the last of it.
+
+    `clock` is in seconds.
+    """
+    last, limit = b"", clock() + QUIET_LIMIT_S
+    while clock() < limit and (data := link.read(QUIET_S)):
+        last = data
+    return last
 
 
 class SerialLink:

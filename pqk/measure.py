@@ -16,6 +16,7 @@ from pqk import build, evaluate, features, pipeline, report, runners, tune
 from pqk.boards import Board
 from pqk.errors import DataError
 from pqk.frontend import Pcm
+from pqk.links import is_url
 from pqk.project import Project
 from pqk.report import history
 from pqk.report.checks import Check, Limits, check
@@ -71,7 +72,7 @@ def run_evaluation(
 
 def _journal(split: str, port: str | None) -> str:
     """Name of the journal. A device elsewhere has its own, so that several can be evaluated at the same time."""
-    remote = re.sub(r"[^A-Za-z0-9]+", "-", f"-{port}") if port and "://" in port else ""
+    remote = re.sub(r"[^A-Za-z0-9]+", "-", f"-{port}") if port and is_url(port) else ""
     return f"journal-{split}{remote}.jsonl"
 
 

@@ -16,6 +16,7 @@ from typing import Any
 from pqk.errors import ProjectError
 
 FILE_NAME = "pqk.toml"
+DEFAULT_BOARD = "mps2-an386"
 UNKNOWN = "_unknown_"
 SILENCE = "_silence_"
 MOST_SMOOTHING = 32
@@ -277,7 +278,7 @@ class Project:
     root: Path
     name: str
     words: tuple[str, ...]
-    board: str = "mps2-an386"
+    board: str = DEFAULT_BOARD
     data: DataConfig = field(default_factory=DataConfig)
     front_end: FrontEndConfig = field(default_factory=FrontEndConfig)
     network: NetworkConfig = field(default_factory=NetworkConfig)

@@ -36,6 +36,7 @@ AUDIO_OVERHEAD = _OFFSET.size  # bytes of an AUDIO payload that are not samples
 STREAM_OVERHEAD = _STREAM.size  # bytes of a STREAM payload that are not samples
 SAMPLE_BYTES = 2
 POSITIONS = 1 << 32  # what STREAM counts modulo
+LONGEST = 1 << 17  # bytes that are kept of what has no end; no frame is longer as it travels
 _LARGEST_BLOCK = 254  # bytes that one COBS code can announce
 
 # Configurable Fault Status Register (ARMv7-M ARM, B3.2.15), lowest bit first: MemManage, BusFault, UsageFault.
@@ -281,7 +282,7 @@ def cobs_decode(encoded: bytes) -> bytes:
 class FrameReader:
     """Cuts a stream of bytes into frames; damaged ones are counted and dropped."""
 
-    def __init__(self, largest: int = 1 << 17) -> None:
+    def __init__(self, largest: int = LONGEST) -> None:
         """`largest`: bytes of a frame as it travels; more without a delimiter is noise, and is not collected."""
         self._pending = bytearray()
         self._largest = largest

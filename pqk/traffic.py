@@ -8,6 +8,7 @@ from pqk_codegen.decision import ONE, Settings
 
 from pqk.protocol import (
     DELIMITER,
+    LONGEST,
     REPLY,
     VERSION,
     BadFrame,
@@ -28,7 +29,6 @@ from pqk.protocol import (
     type_name,
 )
 
-LARGEST = 1 << 17  # bytes without an end that are kept together; no frame is longer
 WIDTH = 64  # bytes of text or noise in a line that is shown
 READABLE = 0.9  # share of printable characters in a text; of random bytes it is 0.38
 SHORTEST_TEXT = 8  # bytes; fewer may be readable by chance
@@ -65,10 +65,10 @@ class Traffic:
         if len(self._pending) < 2:  # of which the second one tells
             return None
         ends = DELIMITER if self._pending[1] in _VERSIONS else DELIMITER + _NEWLINE
-        places = [place for end in ends if (place := self._pending.find(end, 0, LARGEST)) >= 0]
+        places = [place for end in ends if (place := self._pending.find(end, 0, LONGEST)) >= 0]
         if places:
             return min(places) + 1
-        return LARGEST if len(self._pending) >= LARGEST else None
+        return LONGEST if len(self._pending) >= LONGEST else None
 
 
 def _items(part: bytes) -> list[Frame | bytes]:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from pqk.errors import LinkError
-from pqk.links import Link
+from pqk.links import Link, until_quiet
 
 READY = "m-ready"
 LINE_S = 5.0
@@ -24,8 +24,6 @@ GREETING = b"\0name%"
 GREETING_S = 1.5
 """For each attempt: a board that was reset by opening its port boots first, and half a frame is given up by then."""
 ATTEMPTS = 5
-QUIET_S = 0.05
-"""Silence after which what an opened port still had to say is over."""
 
 
 @dataclass(frozen=True)
@@ -133,8 +131,7 @@ class Client:
         for _ in range(ATTEMPTS):
             self._link.write(GREETING)
             if self._heard_name(self._clock() + GREETING_S):
-                while self._link.read(QUIET_S):
-                    pass
+                until_quiet(self._link, self._clock)
                 return
         raise self._silence(GREETING_S * ATTEMPTS, "name")
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from pqk.report.records import Record
+from pqk.report.text import MINUS
 
 COMMAND = "pqk-mcu report"
 SHARE, BYTES, MILLISECONDS = "share", "bytes", "ms"
-MINUS = "−"
 
 
 @dataclass(frozen=True)

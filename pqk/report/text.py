@@ -4,6 +4,7 @@ import math
 import unicodedata
 
 THIN = "\u202f"  # narrow no-break space: keeps a number and its unit on one line
+MINUS = "−"
 MINUTE = 60
 Q15_ONE = 32768
 
@@ -57,7 +58,7 @@ def duration(seconds: float) -> str:
 
 def seconds(value: float | None) -> str:
     """0.3149 -> "0.31 s"; a dash where there is none."""
-    return "–" if value is None else f"{value:.2f}{THIN}s".replace("-", "−")
+    return "–" if value is None else f"{value:.2f}{THIN}s".replace("-", MINUS)
 
 
 def threshold(value: int) -> str:

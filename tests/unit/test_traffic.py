@@ -77,7 +77,7 @@ def test_a_damaged_frame_is_shown_as_it_came() -> None:
 
 
 def test_what_never_ends_is_shown_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(traffic, "LARGEST", 100)
+    monkeypatch.setattr(traffic, "LONGEST", 100)
     rng = seeds.fresh("endless")
     noise = rng.integers(128, 256, 950, dtype=np.uint8).tobytes()
     reader = Traffic()
