@@ -10,7 +10,7 @@ void pqk_uart_begin(void) {
     pqk_cpu_enable_interrupt(PQK_UART_IRQ);
 }
 
-static volatile int held_back; /* the ring was full */
+static volatile int held_back; /* the ring was full; asking the controller for every byte costs */
 
 /* With the ring full the next byte stays in the UART, which then holds back or loses what follows.
  * Its interrupt, which would come again and again, is not delivered until there is room. */
