@@ -37,14 +37,14 @@
 #define GPIO_DIRSET(pin) REGISTER(GPIO_BASE(pin), 0x518u)
 #define GPIO_PIN_CNF(pin) REGISTER(GPIO_BASE(pin), 0x700u + 4u * ((pin) % 32u))
 #define GPIO_BIT(pin) (1u << ((pin) % 32u))
-#define PIN_CNF_INPUT 0u
+#define PIN_CNF_PULL_UP (3u << 2)
 
 /* A boot loader may have left it on, and pins can be chosen only while it is off. */
 void pqk_uart_init(void) {
     ENABLE = ENABLE_OFF;
     GPIO_OUTSET(PQK_UART_TX_PIN) = GPIO_BIT(PQK_UART_TX_PIN); /* the line idles high */
     GPIO_DIRSET(PQK_UART_TX_PIN) = GPIO_BIT(PQK_UART_TX_PIN);
-    GPIO_PIN_CNF(PQK_UART_RX_PIN) = PIN_CNF_INPUT;
+    GPIO_PIN_CNF(PQK_UART_RX_PIN) = PIN_CNF_PULL_UP; /* an input that idles unconnected, too */
     PSELTXD = PQK_UART_TX_PIN;
     PSELRXD = PQK_UART_RX_PIN;
     BAUDRATE = BAUD_VALUE;
