@@ -22,24 +22,29 @@
 #define TXD REGISTER(PQK_UART_BASE, 0x51Cu)
 #define BAUDRATE REGISTER(PQK_UART_BASE, 0x524u)
 
+#define ENABLE_OFF 0u
 #define ENABLE_UART 4u
 #define INTERRUPT_RXDRDY (1u << 2)
 
-/* Share of 2^32, rounded to the 20 bits that count: gives the values of the manual's table. */
-#define BAUD_SHARE (((uint64_t)PQK_UART_BAUD << 32) / PQK_UART_CLOCK)
-#define BAUD_VALUE ((uint32_t)((BAUD_SHARE + 0x800u) & 0xFFFFF000u))
+/* The clock is divided by a whole number: by 2^32 over the register's value, cut off. So are all
+ * actual rates in Nordic's table (nrf52840_bitfields.h), where the value for 460800 baud divides by
+ * 34 and gives 470588. Here the divider is rounded; 20 bits of the value count. */
+#define BAUD_DIVIDER ((PQK_UART_CLOCK + PQK_UART_BAUD / 2u) / PQK_UART_BAUD)
+#define BAUD_VALUE ((uint32_t)(0x100000000ull / BAUD_DIVIDER) & 0xFFFFF000u)
 
 #define GPIO_BASE(pin) (0x50000000u + 0x300u * ((pin) / 32u))
 #define GPIO_OUTSET(pin) REGISTER(GPIO_BASE(pin), 0x508u)
 #define GPIO_DIRSET(pin) REGISTER(GPIO_BASE(pin), 0x518u)
 #define GPIO_PIN_CNF(pin) REGISTER(GPIO_BASE(pin), 0x700u + 4u * ((pin) % 32u))
 #define GPIO_BIT(pin) (1u << ((pin) % 32u))
-#define PIN_CNF_INPUT 0u
+#define PIN_CNF_PULL_UP (3u << 2)
 
+/* A boot loader may have left it on, and pins can be chosen only while it is off. */
 void pqk_uart_init(void) {
+    ENABLE = ENABLE_OFF;
     GPIO_OUTSET(PQK_UART_TX_PIN) = GPIO_BIT(PQK_UART_TX_PIN); /* the line idles high */
     GPIO_DIRSET(PQK_UART_TX_PIN) = GPIO_BIT(PQK_UART_TX_PIN);
-    GPIO_PIN_CNF(PQK_UART_RX_PIN) = PIN_CNF_INPUT;
+    GPIO_PIN_CNF(PQK_UART_RX_PIN) = PIN_CNF_PULL_UP; /* an input that idles unconnected, too */
     PSELTXD = PQK_UART_TX_PIN;
     PSELRXD = PQK_UART_RX_PIN;
     BAUDRATE = BAUD_VALUE;

@@ -1,5 +1,5 @@
-/* PL011 UART (Arm DDI 0183, "Programmer's model"): sixteen bytes of buffer each way. Clocks and
- * pins are the board file's business. */
+/* PL011 UART (Arm DDI 0183, "Programmer's model"): sixteen bytes of buffer each way or, as in the
+ * RP2040 and RP2350, 32. Clocks and pins are the board file's business. */
 #include "board.h"
 #include "port.h"
 

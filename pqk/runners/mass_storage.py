@@ -34,6 +34,7 @@ class MassStorage(Desk):
             "plug the board in, and have its drive mounted",
         )
         # Intel HEX rather than the image: it says where it belongs, and a line that is lost does not go unnoticed.
+        # An ST-LINK takes it since its firmware of 2020 (github.com/ARMmbed/mbed-cli/issues/980).
         volumes.copy(Path(flashing.hex), volume)
         if tools.rehearsing():
             return

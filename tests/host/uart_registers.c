@@ -1,0 +1,62 @@
+/* Memory in place of registers, for a UART driver compiled with -fsanitize=thread: the compiler
+ * then calls a function before every access. Writes which registers of the UART are written to, in
+ * order, and what they hold after pqk_uart_init(). */
+#define _DEFAULT_SOURCE
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/mman.h>
+
+#include "board.h"
+#include "port.h"
+
+#define PERIPHERALS 0x40000000ul /* where every UART is */
+#define PORTS 0x50000000ul       /* and the pins of an nRF */
+#define BYTES 0x100000u
+#define UART_BYTES 0x1000u
+
+void __tsan_read4(void *address);
+void __tsan_write4(void *address);
+void __tsan_func_entry(void *caller);
+void __tsan_func_exit(void);
+void __tsan_init(void);
+
+void __tsan_read4(void *address) {
+    (void)address;
+}
+
+void __tsan_write4(void *address) {
+    uintptr_t offset = (uintptr_t)address - PQK_UART_BASE;
+    if (offset < UART_BYTES) {
+        printf("write %lx\n", (unsigned long)offset);
+    }
+}
+
+void __tsan_func_entry(void *caller) {
+    (void)caller;
+}
+
+void __tsan_func_exit(void) {
+}
+
+void __tsan_init(void) {
+}
+
+static int mapped(uintptr_t place) {
+    void *wanted = (void *)place;
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
+    return mmap(wanted, BYTES, PROT_READ | PROT_WRITE, flags, -1, 0) == wanted;
+}
+
+int main(void) {
+    if (!mapped(PERIPHERALS) || !mapped(PORTS)) {
+        return 1;
+    }
+    pqk_uart_init();
+    const volatile uint32_t *uart = (const volatile uint32_t *)(uintptr_t)PQK_UART_BASE;
+    for (unsigned i = 0; i < UART_BYTES / 4u; i++) {
+        if (uart[i] != 0) {
+            printf("holds %x %x\n", 4u * i, (unsigned)uart[i]);
+        }
+    }
+    return 0;
+}
