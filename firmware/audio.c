@@ -6,15 +6,14 @@
 #include "protocol.h"
 
 #define SAMPLE_BYTES 2u
-#define OFFSET_BYTES 4u
-#define STREAM_HEAD (OFFSET_BYTES + 4u) /* samples begin at a word, which copies faster */
-#define BEGIN 1u                        /* of STREAM */
+#define STREAM_HEAD (PQK_OFFSET_BYTES + 4u) /* samples begin at a word, which copies faster */
+#define BEGIN 1u                            /* of STREAM */
 
 static uint32_t clip_samples; /* of a clip have arrived, in order */
 static int streaming;
 
 void pqk_audio_init(void) {
-    pqk_set_clock(pqk_timer_ticks);
+    pqk_set_clock(pqk_port_timer_ticks);
     pqk_init();
 }
 
@@ -32,11 +31,11 @@ static const int16_t *samples_at(const uint8_t *bytes) {
 
 uint32_t pqk_audio_clip(const uint8_t *payload, uint32_t length, pqk_payload *reply) {
     (void)reply; /* an empty one */
-    if (length <= OFFSET_BYTES || (length - OFFSET_BYTES) % SAMPLE_BYTES) {
+    if (length <= PQK_OFFSET_BYTES || (length - PQK_OFFSET_BYTES) % SAMPLE_BYTES) {
         return PQK_ERROR_LENGTH;
     }
-    const uint32_t offset = pqk_get(payload, OFFSET_BYTES);
-    const uint32_t count = (length - OFFSET_BYTES) / SAMPLE_BYTES;
+    const uint32_t offset = pqk_get(payload, PQK_OFFSET_BYTES);
+    const uint32_t count = (length - PQK_OFFSET_BYTES) / SAMPLE_BYTES;
     if ((offset != 0 && offset != clip_samples) || count > PQK_CLIP_SAMPLES - offset) {
         return PQK_ERROR_OFFSET;
     }
@@ -44,7 +43,7 @@ uint32_t pqk_audio_clip(const uint8_t *payload, uint32_t length, pqk_payload *re
         pqk_audio_end();
         pqk_clip_begin();
     }
-    pqk_push(samples_at(payload + OFFSET_BYTES), count);
+    pqk_push(samples_at(payload + PQK_OFFSET_BYTES), count);
     clip_samples = offset + count;
     if (clip_samples == PQK_CLIP_SAMPLES) {
         pqk_clip_end();
@@ -116,8 +115,8 @@ uint32_t pqk_audio_stream(const uint8_t *payload, uint32_t length, pqk_payload *
     if (length < STREAM_HEAD || (length - STREAM_HEAD) % SAMPLE_BYTES) {
         return PQK_ERROR_LENGTH;
     }
-    const uint32_t position = pqk_get(payload, OFFSET_BYTES);
-    const uint32_t flags = pqk_get(payload + OFFSET_BYTES, STREAM_HEAD - OFFSET_BYTES);
+    const uint32_t position = pqk_get(payload, PQK_OFFSET_BYTES);
+    const uint32_t flags = pqk_get(payload + PQK_OFFSET_BYTES, STREAM_HEAD - PQK_OFFSET_BYTES);
     const int16_t *const samples = samples_at(payload + STREAM_HEAD);
     const uint32_t count = (length - STREAM_HEAD) / SAMPLE_BYTES;
     const pqk_counters *const counters = pqk_get_counters();

@@ -1,5 +1,5 @@
 /* The requests about audio: AUDIO, STREAM and SETTINGS of the wire protocol. Only in firmware whose
- * network comes with a front end (PQK_AUDIO).
+ * network comes with a front end (PQK_WITH_AUDIO).
  *
  * Requests take their payload, append their reply's to `reply`, and return 0, or a PQK_ERROR_ code,
  * in which case what they have appended means nothing. `payload` is aligned like a number of 32

@@ -43,7 +43,7 @@ __attribute__((naked)) void pqk_fault_entry(void) {
 }
 
 /* Where no driver uses the processor's timer, its interrupt is one that should not happen. */
-void pqk_timer_interrupt(void) __attribute__((weak, alias("pqk_fault_entry")));
+void pqk_port_timer_interrupt(void) __attribute__((weak, alias("pqk_fault_entry")));
 
 static uint32_t exception_number(void) {
     uint32_t ipsr;
@@ -69,12 +69,12 @@ __attribute__((used)) void pqk_fault_report(const uint32_t *frame) {
         .mmfar = SCB_MMFAR,
         .bfar = SCB_BFAR,
     };
-    uint32_t sent = pqk_timer_ticks() - REPEAT_TICKS;
+    uint32_t sent = pqk_port_timer_ticks() - REPEAT_TICKS;
     for (;;) { /* once, then for every frame that comes in, and from time to time */
         int32_t byte = pqk_uart_read();
-        if (byte == 0 || pqk_timer_ticks() - sent >= REPEAT_TICKS) {
+        if (byte == 0 || pqk_port_timer_ticks() - sent >= REPEAT_TICKS) {
             pqk_protocol_send_fault(&fault);
-            sent = pqk_timer_ticks();
+            sent = pqk_port_timer_ticks();
         }
     }
 }

@@ -10,7 +10,7 @@
  * network may lay the bytes out as its first layer wants them. */
 void pqk_take_input(uint32_t offset, const uint8_t *bytes, uint32_t count);
 
-#if PQK_AUDIO
+#if PQK_WITH_AUDIO
 /* Hands the frames of the clip that pqk_clip_end has ended to the network. */
 void pqk_take_clip(void);
 #endif

@@ -6,7 +6,7 @@
 #include "protocol.h"
 
 #define FIRST_NO_VERSION '\t' /* tab, LF, CR and what is printable may be text */
-#if PQK_PROTOCOL_VERSION >= 9
+#if PQK_PROTOCOL_VERSION >= FIRST_NO_VERSION
 #error "a version of the protocol must be less than the first byte that may be text"
 #endif
 
@@ -14,8 +14,8 @@
 #define LONE_END_TICKS (PQK_TIMER_HZ / 10u) /* after which an END is no COBS code */
 #define FRAME_TICKS PQK_TIMER_HZ            /* of silence, after which a frame has been given up */
 
-static char text[PQK_MLPERF_MOST + 1u]; /* of a command, and room for the zero that ends it */
-static uint32_t length;                 /* of the command so far, which may be more than fits */
+static char command[PQK_MLPERF_MOST + 1u]; /* and room for the zero that ends it */
+static uint32_t length;                    /* of it so far, which may be more than fits */
 static uint8_t kept; /* the first byte after a boundary; 0: none, or in a command */
 static uint8_t in_frame;
 static uint32_t last_byte; /* ticks when it came */
@@ -24,15 +24,15 @@ static void end_command(void) {
     if (length > PQK_MLPERF_MOST) {
         pqk_mlperf_too_long();
     } else {
-        text[length] = 0;
-        pqk_mlperf_command(text);
+        command[length] = 0;
+        pqk_mlperf_command(command);
     }
     length = 0;
 }
 
 static void append(uint8_t byte) {
     if (length < PQK_MLPERF_MOST) {
-        text[length] = (char)byte;
+        command[length] = (char)byte;
     }
     length += length <= PQK_MLPERF_MOST;
 }
@@ -84,10 +84,6 @@ static void decide(uint8_t byte) {
 }
 
 void pqk_line_receive(uint8_t byte) {
-    const uint32_t now = pqk_timer_ticks();
-    if (in_frame && now - last_byte >= FRAME_TICKS) {
-        in_frame = 0;
-    }
     if (in_frame) {
         take_frame(byte);
     } else if (byte == 0) {
@@ -95,13 +91,17 @@ void pqk_line_receive(uint8_t byte) {
     } else {
         decide(byte);
     }
-    last_byte = now;
+    last_byte = pqk_port_timer_ticks();
 }
 
+/* Awake, for a timer may stand still while the core sleeps, and goes round in a longer silence. */
 int pqk_line_idle(void) {
-    if (kept == END && pqk_timer_ticks() - last_byte >= LONE_END_TICKS) {
+    const uint32_t silence = pqk_port_timer_ticks() - last_byte;
+    if (kept == END && silence >= LONE_END_TICKS) {
         kept = 0;
         end_command();
+    } else if (in_frame && silence >= FRAME_TICKS) {
+        in_frame = 0;
     }
-    return kept != END;
+    return kept != END && !in_frame;
 }

@@ -22,7 +22,7 @@
 #include "network.h"
 #include "protocol.h"
 
-#if PQK_MLPERF
+#if PQK_WITH_MLPERF
 
 /* Takes one received byte, carries out what it completes, and answers. */
 void pqk_line_receive(uint8_t byte);
@@ -31,7 +31,7 @@ void pqk_line_receive(uint8_t byte);
  * else call it again soon, for it looks at the time. */
 int pqk_line_idle(void);
 
-#else /* frames only */
+#else /* frames only: all bytes are the protocol's */
 
 static inline void pqk_line_receive(uint8_t byte) {
     pqk_protocol_receive(byte);

@@ -6,23 +6,23 @@
 #include "setup.h"
 #include "uart.h"
 
-#if PQK_AUDIO
+#if PQK_WITH_AUDIO
 #include "audio.h"
 #endif
 
-#if PQK_MLPERF
+#if PQK_WITH_MLPERF
 #include "mlperf.h"
 #endif
 
 int main(void) {
     pqk_setup();
     pqk_cache_enable();
-    pqk_timer_init();
+    pqk_port_timer_init();
     pqk_uart_begin();
-#if PQK_AUDIO
+#if PQK_WITH_AUDIO
     pqk_audio_init();
 #endif
-#if PQK_MLPERF
+#if PQK_WITH_MLPERF
     pqk_mlperf_begin();
 #endif
     for (;;) {

@@ -22,7 +22,7 @@
 #define MILLION 1000000u
 #define DECIMALS 6u /* of a result */
 
-static char *rest; /* of the command */
+static char *rest; /* of the command that is carried out */
 
 static uint8_t input[PQK_INPUT_BYTES];
 static uint32_t expected; /* bytes that `db load` has announced */
@@ -36,26 +36,26 @@ static uint32_t last_look;
 
 /* ---- printing ---- */
 
-static void line(const char *text) {
+static void say(const char *text) {
     pqk_text(text);
     pqk_text_end();
 }
 
-static void line_with(const char *text, uint32_t number, const char *end) {
+static void say_with(const char *text, uint32_t number, const char *end) {
     pqk_text(text);
     pqk_text_number(number);
-    line(end);
+    say(end);
 }
 
 static void error(const char *text, const char *culprit) {
     pqk_text("e-[");
     pqk_text(text);
     pqk_text(culprit);
-    line("]");
+    say("]");
 }
 
 static void ready(void) {
-    line("m-ready");
+    say("m-ready");
 }
 
 /* ---- reading ---- */
@@ -112,12 +112,12 @@ static uint32_t nibble(char digit) {
 
 static void start_clock(void) {
     elapsed = 0;
-    last_look = pqk_timer_ticks();
+    last_look = pqk_port_timer_ticks();
 }
 
-/* The counter's 32 bits may wrap between two starts, but not between two looks. */
+/* To be called before the counter goes round, or that round is not counted: see mlperf.h. */
 static void look_at_clock(void) {
-    const uint32_t now = pqk_timer_ticks();
+    const uint32_t now = pqk_port_timer_ticks();
     elapsed += now - last_look;
     last_look = now;
 }
@@ -125,7 +125,7 @@ static void look_at_clock(void) {
 /* Whole seconds alone, or the product would not fit after some days. */
 static void lap(void) {
     const uint64_t seconds = elapsed / PQK_TIMER_HZ, more = elapsed % PQK_TIMER_HZ;
-    line_with("m-lap-us-", (uint32_t)(seconds * MILLION + more * MILLION / PQK_TIMER_HZ), "");
+    say_with("m-lap-us-", (uint32_t)(seconds * MILLION + more * MILLION / PQK_TIMER_HZ), "");
 }
 
 /* ---- the buffer ---- */
@@ -135,11 +135,11 @@ static void load(const char *token) {
     if (!token || !number(token, 1, &count)) {
         error("db load wants the number of bytes", "");
     } else if (count > PQK_INPUT_BYTES) {
-        line_with("e-[db load: the input has ", PQK_INPUT_BYTES, " bytes]");
+        say_with("e-[db load: the input has ", PQK_INPUT_BYTES, " bytes]");
     } else {
         expected = count;
         loaded = 0;
-        line_with("m-[Expecting ", count, " bytes]");
+        say_with("m-[Expecting ", count, " bytes]");
     }
 }
 
@@ -170,7 +170,7 @@ static void add_bytes(const char *digits) {
             input[loaded++] = (uint8_t)(nibble(digits[i]) << 4 | nibble(digits[i + 1u]));
         }
         if (loaded == expected) {
-            line("m-load-done");
+            say("m-load-done");
         }
     }
 }
@@ -178,12 +178,12 @@ static void add_bytes(const char *digits) {
 /* ---- commands ---- */
 
 static void name(void) {
-    line("m-name-dut-[" VENDOR "]");
+    say("m-name-dut-[" VENDOR "]");
 }
 
 static void profile(void) {
-    line("m-profile-[" PROFILE "]");
-    line("m-model-[" PQK_MLPERF_MODEL "]");
+    say("m-profile-[" PROFILE "]");
+    say("m-model-[" PQK_MLPERF_MODEL "]");
 }
 
 static void timestamp(void) {
@@ -218,7 +218,7 @@ static void print_results(void) {
         pqk_text(".");
         pqk_text_digits(result % MILLION, DECIMALS);
     }
-    line("]");
+    say("]");
 }
 
 /* The output that the network decides for: the first of the largest. */
@@ -262,26 +262,26 @@ static int run(uint32_t count, uint64_t most) {
 }
 
 static void too_slow(void) {
-    line_with("e-[infer took more than ", PQK_MLPERF_SECONDS, " s, or the timer stands still]");
+    say_with("e-[infer took more than ", PQK_MLPERF_SECONDS, " s, or the timer stands still]");
 }
 
 static void run_and_tell(uint32_t count, uint32_t warmups) {
     pqk_protocol_end_input();
-    line_with("m-warmup-start-", warmups, "");
+    say_with("m-warmup-start-", warmups, "");
     if (!run(warmups, MOST_TICKS)) {
         too_slow();
         return;
     }
     const uint64_t left = MOST_TICKS - elapsed;
-    line("m-warmup-done");
-    line_with("m-infer-start-", count, "");
-    line("m-lap-us-0"); /* before the clock starts: sending takes time */
+    say("m-warmup-done");
+    say_with("m-infer-start-", count, "");
+    say("m-lap-us-0"); /* before the clock starts: sending takes time */
     if (!run(count, left)) {
         too_slow();
         return;
     }
     lap();
-    line("m-infer-done");
+    say("m-infer-done");
     print_results();
 }
 
@@ -294,16 +294,16 @@ static void infer(void) {
     } else if (second && !number(second, 0, &warmups)) {
         error("infer wants the number of warm-ups, not ", second);
     } else if (loaded != PQK_INPUT_BYTES) {
-        line_with("e-[infer wants an input: db load ", PQK_INPUT_BYTES, "]");
+        say_with("e-[infer wants an input: db load ", PQK_INPUT_BYTES, "]");
     } else {
         run_and_tell(count, warmups);
     }
 }
 
 static void help(void) {
-    line("name, profile, timestamp: who this is, what it runs, microseconds");
-    line_with("db load N, db HEX, db print: an input of ", PQK_INPUT_BYTES, " bytes, 31 at a time");
-    line("infer N W, results: W + N inferences of it, and what the last one gave");
+    say("name, profile, timestamp: who this is, what it runs, microseconds");
+    say_with("db load N, db HEX, db print: an input of ", PQK_INPUT_BYTES, " bytes, 31 at a time");
+    say("infer N W, results: W + N inferences of it, and what the last one gave");
 }
 
 static const struct {
@@ -325,10 +325,10 @@ static void carry_out(const char *wanted) {
 }
 
 void pqk_mlperf_begin(void) {
-    line("m-timestamp-mode-performance");
-    line("m-lap-us-0");
+    say("m-timestamp-mode-performance");
+    say("m-lap-us-0");
     start_clock();
-    line("m-init-done");
+    say("m-init-done");
     ready();
 }
 

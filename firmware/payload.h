@@ -4,6 +4,8 @@
 
 #include <stdint.h>
 
+#define PQK_OFFSET_BYTES 4u /* where a request's data belongs, in front of the data */
+
 /* A frame or a part of one under construction; whoever makes it provides room enough. */
 typedef struct {
     uint8_t *bytes;

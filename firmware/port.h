@@ -6,21 +6,23 @@
 
 #include <stdint.h>
 
-/* 8N1, no flow control, with an interrupt for as long as there is a received byte. */
-void pqk_uart_init(void);
+/* 8N1, no flow control, with an interrupt while there is a received byte, at the latest when the
+ * line pauses. */
+void pqk_port_uart_init(void);
 
-/* Whether there is a received byte, and that byte. */
-int pqk_uart_received(void);
-uint8_t pqk_uart_take(void);
+/* Whether there is a received byte, and that byte. Asking also clears whatever keeps the UART from
+ * receiving more, such as an overrun. */
+int pqk_port_uart_received(void);
+uint8_t pqk_port_uart_take(void);
 
 /* Returns when the byte has been handed to the hardware. */
-void pqk_uart_send(uint8_t byte);
+void pqk_port_uart_send(uint8_t byte);
 
-/* A free-running counter, up, modulo 2^32. */
-void pqk_timer_init(void);
-uint32_t pqk_timer_ticks(void);
+/* A free-running counter, up, modulo 2^32. It may stand still while the core sleeps. */
+void pqk_port_timer_init(void);
+uint32_t pqk_port_timer_ticks(void);
 
 /* The handler of the processor's own timer. A driver that uses another leaves it out. */
-void pqk_timer_interrupt(void);
+void pqk_port_timer_interrupt(void);
 
 #endif

@@ -10,7 +10,7 @@
 #include "uart.h"
 #include "usage.h"
 
-#if PQK_AUDIO
+#if PQK_WITH_AUDIO
 #include "audio.h"
 #include "crc32.h"
 #include "spotter.h"
@@ -28,12 +28,14 @@
 #define HEADER_BYTES 4u
 #define CRC_BYTES 2u
 #define FRAME_BYTES (HEADER_BYTES + PQK_LARGEST_PAYLOAD + CRC_BYTES)
-#define OFFSET_BYTES 4u
 
 #define RESULT_BYTES (3u * 4u + 2u + 4u * PQK_LAYERS + 2u + 4u * PQK_OUTPUTS)
-#define ERROR_BYTES (2u + 1u + 40u) /* the longest text below has 33 characters */
+#define TEXT_BYTES 36u /* of an error, the zero at its end included */
+#define ERROR_BYTES (2u + 1u + TEXT_BYTES)
 #define REFUSAL_BYTES (HEADER_BYTES + ERROR_BYTES + CRC_BYTES)
 #define NUMBERS 0x10000u /* sequence numbers go round */
+#define QUOTED(number) #number
+#define DIGITS(number) QUOTED(number)
 #define HELLO_BYTES (46u + sizeof PQK_BOARD_NAME + sizeof PQK_BUILD_ID + sizeof PQK_TIMER_DRIVER)
 #define LARGER(a, b) ((a) > (b) ? (a) : (b))
 #define REPLY_BYTES                                                                                \
@@ -76,8 +78,8 @@ static void send(const pqk_payload *out) {
 }
 
 static void error(pqk_payload *out, uint32_t sequence, uint32_t code) {
-    static const char *const texts[] = {
-        [PQK_ERROR_VERSION] = "protocol version 3 is spoken here",
+    static const char texts[][TEXT_BYTES] = {
+        [PQK_ERROR_VERSION] = "protocol version " DIGITS(PQK_PROTOCOL_VERSION) " is spoken here",
         [PQK_ERROR_TYPE] = "unknown request",
         [PQK_ERROR_LENGTH] = "payload too short or too long",
         [PQK_ERROR_OFFSET] = "out of order, or beyond the end",
@@ -105,7 +107,7 @@ static void refuse(uint32_t sequence, uint32_t code) {
 }
 
 static void end_audio(void) {
-#if PQK_AUDIO
+#if PQK_WITH_AUDIO
     pqk_audio_end();
 #endif
 }
@@ -148,18 +150,18 @@ static void hello(uint32_t sequence) {
  * error. */
 
 static uint32_t input(const uint8_t *payload, uint32_t length) {
-    if (length <= OFFSET_BYTES) {
+    if (length <= PQK_OFFSET_BYTES) {
         return PQK_ERROR_LENGTH;
     }
-    uint32_t offset = pqk_get(payload, OFFSET_BYTES);
-    uint32_t count = length - OFFSET_BYTES;
-    if ((offset != 0 && offset != input_length) || offset > PQK_INPUT_BYTES ||
-        count > PQK_INPUT_BYTES - offset) {
+    uint32_t offset = pqk_get(payload, PQK_OFFSET_BYTES);
+    uint32_t count = length - PQK_OFFSET_BYTES;
+    if ((offset != 0 && offset != input_length) || count > PQK_INPUT_BYTES - offset) {
         return PQK_ERROR_OFFSET;
     }
-    pqk_take_input(offset, payload + OFFSET_BYTES, count);
-#if PQK_AUDIO
-    input_crc = pqk_crc32(offset ? input_crc : 0, payload + OFFSET_BYTES, count);
+    end_audio();
+    pqk_take_input(offset, payload + PQK_OFFSET_BYTES, count);
+#if PQK_WITH_AUDIO
+    input_crc = pqk_crc32(offset ? input_crc : 0, payload + PQK_OFFSET_BYTES, count);
 #endif
     input_length = offset + count;
     return 0;
@@ -168,7 +170,7 @@ static uint32_t input(const uint8_t *payload, uint32_t length) {
 static uint32_t run(void) {
     uint32_t front_end_ticks = 0;
     if (input_length != PQK_INPUT_BYTES) {
-#if PQK_AUDIO
+#if PQK_WITH_AUDIO
         if (!pqk_audio_clip_whole()) {
             return PQK_ERROR_NO_INPUT;
         }
@@ -206,28 +208,30 @@ static uint32_t stats(void) {
     return 0;
 }
 
-#if PQK_AUDIO
+#if PQK_WITH_AUDIO
 static uint32_t audio(uint32_t type, const uint8_t *payload, uint32_t length) {
     if (type == PQK_SETTINGS) {
         return pqk_audio_settings(payload, length, &reply);
     }
-    input_length = 0; /* its space is used for the audio's features */
-    return type == PQK_CLIP ? pqk_audio_clip(payload, length, &reply)
-                            : pqk_audio_stream(payload, length, &reply);
+    uint32_t code = type == PQK_AUDIO ? pqk_audio_clip(payload, length, &reply)
+                                      : pqk_audio_stream(payload, length, &reply);
+    if (code == 0) {
+        input_length = 0; /* its space is used for the audio's features */
+    }
+    return code;
 }
 #endif
 
 static uint32_t carry_out(uint32_t type, const uint8_t *payload, uint32_t length) {
     switch (type) {
     case PQK_INPUT:
-        end_audio();
         return input(payload, length);
     case PQK_RUN:
         return length ? PQK_ERROR_LENGTH : run();
     case PQK_STATS:
         return length ? PQK_ERROR_LENGTH : stats();
-#if PQK_AUDIO
-    case PQK_CLIP:
+#if PQK_WITH_AUDIO
+    case PQK_AUDIO:
     case PQK_STREAM:
     case PQK_SETTINGS:
         return audio(type, payload, length);

@@ -19,16 +19,16 @@
  *
  * An inference is of features (INPUT until PQK_INPUT_BYTES are there, then RUN) or of a clip of
  * audio (AUDIO until PQK_CLIP_SAMPLES are there, then RUN). STREAM is audio without an end, in
- * which the device looks for words with SETTINGS that may be changed at any time. Of the three, the
- * first request of one ends the others. Firmware without a front end has no AUDIO, STREAM and
- * SETTINGS, and says so in HELLO (sample rate 0).
+ * which the device looks for words with SETTINGS that may be changed at any time. Of the three, one
+ * that begins ends the others; a request that is refused changes nothing. Firmware without a front
+ * end has no AUDIO, STREAM and SETTINGS, and says so in HELLO (sample rate 0).
  */
 #ifndef PQK_PROTOCOL_H
 #define PQK_PROTOCOL_H
 
 #include <stdint.h>
 
-#define PQK_PROTOCOL_VERSION 3u
+#define PQK_PROTOCOL_VERSION 3
 
 #define PQK_REPLY 0x80u /* a reply has its request's type with this bit */
 enum {
@@ -36,7 +36,7 @@ enum {
     PQK_INPUT = 0x02,
     PQK_RUN = 0x03,
     PQK_STATS = 0x04,
-    PQK_CLIP = 0x05,     /* AUDIO: u32 offset in samples, int16 samples */
+    PQK_AUDIO = 0x05,    /* u32 offset in samples, int16 samples */
     PQK_STREAM = 0x06,   /* u32 samples so far (low 32 bits), u32 1: begins, int16 samples */
     PQK_SETTINGS = 0x07, /* nothing, or new settings */
     PQK_ERROR = 0xE0,

@@ -26,16 +26,16 @@ __attribute__((section(".vectors"), used)) const vector_table pqk_vectors = {
     pqk_stack_top,
     {
         [0] = pqk_reset,
-        [1] = pqk_fault_entry,      /* non-maskable interrupt */
-        [2] = pqk_fault_entry,      /* hard fault */
-        [3] = pqk_fault_entry,      /* memory management */
-        [4] = pqk_fault_entry,      /* bus */
-        [5] = pqk_fault_entry,      /* usage */
-        [6] = pqk_fault_entry,      /* secure fault (ARMv8-M) */
-        [10] = pqk_fault_entry,     /* supervisor call */
-        [11] = pqk_fault_entry,     /* debug monitor */
-        [13] = pqk_fault_entry,     /* pended service */
-        [14] = pqk_timer_interrupt, /* system tick */
+        [1] = pqk_fault_entry,           /* non-maskable interrupt */
+        [2] = pqk_fault_entry,           /* hard fault */
+        [3] = pqk_fault_entry,           /* memory management */
+        [4] = pqk_fault_entry,           /* bus */
+        [5] = pqk_fault_entry,           /* usage */
+        [6] = pqk_fault_entry,           /* secure fault (ARMv8-M) */
+        [10] = pqk_fault_entry,          /* supervisor call */
+        [11] = pqk_fault_entry,          /* debug monitor */
+        [13] = pqk_fault_entry,          /* pended service */
+        [14] = pqk_port_timer_interrupt, /* system tick */
         [EXCEPTIONS - 1u + PQK_UART_IRQ] = pqk_uart_interrupt,
     },
 };
@@ -49,7 +49,14 @@ static inline void enable_vectors(void) {
 #endif
 }
 
+/* Whoever started the firmware, a boot loader for one, may have left another table in force: VTOR
+ * (ARMv7-M ARM, B3.2.5). A Cortex-M0, which has no such register, ignores this. */
+static inline void use_these_exceptions(void) {
+    *(volatile uint32_t *)0xE000ED08u = (uint32_t)&pqk_vectors;
+}
+
 void pqk_reset(void) {
+    use_these_exceptions();
     enable_vectors();
     const uint32_t *load = pqk_data_load;
     for (uint32_t *word = pqk_data_start; word < pqk_data_end; word++) {

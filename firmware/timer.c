@@ -5,9 +5,9 @@
 #define LOOKS 10000u /* many times a microsecond on any core */
 
 int pqk_timer_moves(void) {
-    uint32_t first = pqk_timer_ticks();
+    uint32_t first = pqk_port_timer_ticks();
     for (uint32_t i = 0; i < LOOKS; i++) {
-        if (pqk_timer_ticks() != first) {
+        if (pqk_port_timer_ticks() != first) {
             return 1;
         }
     }

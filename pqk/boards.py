@@ -100,9 +100,13 @@ class Timer:
     unit: str
     """What is counted, e.g. "emulated instructions"."""
     units_per_tick: float
+    prescaler: int = 1
+    """What `driver` (stm32) divides the timer's clock by, so that 32 bits last for the longest inference."""
 
     def __post_init__(self) -> None:
         _driver("timer", self.driver)
+        if not 1 <= self.prescaler <= 65536:
+            raise BoardError(f"timer.prescaler = {self.prescaler} must lie in 1..65536")
         if self.hz <= 0 or self.units_per_tick <= 0:
             raise BoardError("timer.hz and timer.units_per_tick must be greater than 0")
 

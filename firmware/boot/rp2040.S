@@ -7,7 +7,6 @@
  */
 
 #define VECTORS 0x10000100
-#define VTOR 0xE000ED08             /* ARMv6-M ARM, B3.2.5 */
 
 /* Serial interface to the flash (RP2040 datasheet, 4.10.13). */
 #define SSI 0x18000000
@@ -45,8 +44,6 @@ pqk_boot:
     str r1, [r0, #SSIENR]
 
     ldr r0, vectors
-    ldr r1, vtor
-    str r0, [r1]
     ldm r0!, {r1, r2}
     msr msp, r1
     bx r2
@@ -60,8 +57,6 @@ command:
     .word COMMAND
 vectors:
     .word VECTORS
-vtor:
-    .word VTOR
     .org 252
     .word pqk_boot_checksum
     .size pqk_boot, . - pqk_boot

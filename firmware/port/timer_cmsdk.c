@@ -13,13 +13,13 @@ typedef struct {
 
 #define CONTROL_ENABLE 0x1u
 
-void pqk_timer_init(void) {
+void pqk_port_timer_init(void) {
     TIMER->control = 0;
     TIMER->reload = 0xFFFFFFFFu;
     TIMER->value = 0xFFFFFFFFu;
     TIMER->control = CONTROL_ENABLE;
 }
 
-uint32_t pqk_timer_ticks(void) {
+uint32_t pqk_port_timer_ticks(void) {
     return ~TIMER->value;
 }

@@ -14,13 +14,13 @@
 #define DEBUG_CONTROL (*(volatile uint32_t *)0xE000EDFCu)
 #define DEBUG_CONTROL_TRACE (1u << 24)
 
-void pqk_timer_init(void) {
+void pqk_port_timer_init(void) {
     DEBUG_CONTROL |= DEBUG_CONTROL_TRACE;
     LOCK = LOCK_KEY;
     CYCLES = 0;
     CONTROL |= CONTROL_COUNT;
 }
 
-uint32_t pqk_timer_ticks(void) {
+uint32_t pqk_port_timer_ticks(void) {
     return CYCLES;
 }

@@ -6,11 +6,11 @@
 #define COUNTER (*(volatile uint32_t *)(PQK_TIMER_BASE + 0x18u))
 #define PRESCALE (*(volatile uint32_t *)(PQK_TIMER_BASE + 0x1Cu))
 
-void pqk_timer_init(void) {
+void pqk_port_timer_init(void) {
     PRESCALE = 0; /* every tick counts */
     COUNTER = 0;
 }
 
-uint32_t pqk_timer_ticks(void) {
+uint32_t pqk_port_timer_ticks(void) {
     return COUNTER;
 }

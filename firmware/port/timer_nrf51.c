@@ -17,21 +17,7 @@
 #define MODE_TIMER 0u
 #define BITMODE_32 3u
 
-#define CLOCK_BASE 0x40000000u
-#define TASKS_HFCLKSTART REGISTER(CLOCK_BASE, 0x000u)
-#define EVENTS_HFCLKSTARTED REGISTER(CLOCK_BASE, 0x100u)
-
-/* After reset the chip runs from an RC oscillator that is percents off; the crystal is for the
- * timer and the UART. */
-static void start_crystal(void) {
-    EVENTS_HFCLKSTARTED = 0;
-    TASKS_HFCLKSTART = 1;
-    while (!EVENTS_HFCLKSTARTED) {
-    }
-}
-
-void pqk_timer_init(void) {
-    start_crystal();
+void pqk_port_timer_init(void) {
     TASKS_STOP = 1;
     MODE = MODE_TIMER;
     BITMODE = BITMODE_32;
@@ -40,7 +26,7 @@ void pqk_timer_init(void) {
     TASKS_START = 1;
 }
 
-uint32_t pqk_timer_ticks(void) {
+uint32_t pqk_port_timer_ticks(void) {
     TASKS_CAPTURE = 1;
     return CAPTURED;
 }

@@ -14,13 +14,13 @@
 #define CONTROL_ENABLE 0x1u
 #define EVENT_UPDATE 0x1u /* takes over prescaler and reload, and begins at 0 */
 
-void pqk_timer_init(void) {
-    PRESCALER = 0; /* every tick counts */
+void pqk_port_timer_init(void) {
+    PRESCALER = PQK_TIMER_PRESCALER - 1u;
     RELOAD = 0xFFFFFFFFu;
     EVENT = EVENT_UPDATE;
     CONTROL = CONTROL_ENABLE;
 }
 
-uint32_t pqk_timer_ticks(void) {
+uint32_t pqk_port_timer_ticks(void) {
     return COUNTER;
 }

@@ -24,18 +24,18 @@ typedef struct {
 
 static volatile uint32_t wraps;
 
-void pqk_timer_init(void) {
+void pqk_port_timer_init(void) {
     SYSTICK->reload = LARGEST;
     SYSTICK->value = 0; /* any value clears it */
     SYSTICK->control = CONTROL_ENABLE | CONTROL_INTERRUPT | CONTROL_CORE_CLOCK;
 }
 
-void pqk_timer_interrupt(void) {
+void pqk_port_timer_interrupt(void) {
     wraps++;
 }
 
 /* While interrupts are masked, one that is pending counts; more than one would be lost. */
-uint32_t pqk_timer_ticks(void) {
+uint32_t pqk_port_timer_ticks(void) {
     uint32_t mask = pqk_cpu_mask_interrupts();
     uint32_t left = SYSTICK->value;
     uint32_t high = wraps;

@@ -19,22 +19,22 @@ typedef struct {
 #define CONTROL_RX_INTERRUPT 0x8u
 #define INTERRUPT_RX 0x2u
 
-void pqk_uart_init(void) {
+void pqk_port_uart_init(void) {
     UART->divider = PQK_UART_CLOCK / PQK_UART_BAUD;
     UART->control = CONTROL_TX_ENABLE | CONTROL_RX_ENABLE | CONTROL_RX_INTERRUPT;
 }
 
-int pqk_uart_received(void) {
+int pqk_port_uart_received(void) {
     return (UART->state & STATE_RX_FULL) != 0;
 }
 
 /* The interrupt is cleared before the byte is fetched: the next byte sets it again at once. */
-uint8_t pqk_uart_take(void) {
+uint8_t pqk_port_uart_take(void) {
     UART->interrupt = INTERRUPT_RX;
     return (uint8_t)UART->data;
 }
 
-void pqk_uart_send(uint8_t byte) {
+void pqk_port_uart_send(uint8_t byte) {
     while (UART->state & STATE_TX_FULL) {
     }
     UART->data = byte;

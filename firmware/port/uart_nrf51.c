@@ -40,7 +40,7 @@
 #define PIN_CNF_PULL_UP (3u << 2)
 
 /* A boot loader may have left it on, and pins can be chosen only while it is off. */
-void pqk_uart_init(void) {
+void pqk_port_uart_init(void) {
     ENABLE = ENABLE_OFF;
     GPIO_OUTSET(PQK_UART_TX_PIN) = GPIO_BIT(PQK_UART_TX_PIN); /* the line idles high */
     GPIO_DIRSET(PQK_UART_TX_PIN) = GPIO_BIT(PQK_UART_TX_PIN);
@@ -56,17 +56,17 @@ void pqk_uart_init(void) {
     TASKS_STARTRX = 1;
 }
 
-int pqk_uart_received(void) {
+int pqk_port_uart_received(void) {
     return EVENTS_RXDRDY != 0;
 }
 
 /* The event is cleared before the byte is fetched: the next byte sets it again at once. */
-uint8_t pqk_uart_take(void) {
+uint8_t pqk_port_uart_take(void) {
     EVENTS_RXDRDY = 0;
     return (uint8_t)RXD;
 }
 
-void pqk_uart_send(uint8_t byte) {
+void pqk_port_uart_send(uint8_t byte) {
     EVENTS_TXDRDY = 0;
     TXD = byte;
     while (!EVENTS_TXDRDY) {

@@ -26,7 +26,7 @@
 /* The clock is divided by 16 times the baud rate, in 64ths. */
 #define DIVIDER ((PQK_UART_CLOCK * 4ull + PQK_UART_BAUD / 2u) / PQK_UART_BAUD)
 
-void pqk_uart_init(void) {
+void pqk_port_uart_init(void) {
     CONTROL = 0;
     BAUD_INTEGER = (uint32_t)(DIVIDER / 64u);
     BAUD_FRACTION = (uint32_t)(DIVIDER % 64u);
@@ -35,15 +35,15 @@ void pqk_uart_init(void) {
     INTERRUPT_MASK = INTERRUPT_RX | INTERRUPT_RX_TIMEOUT;
 }
 
-int pqk_uart_received(void) {
+int pqk_port_uart_received(void) {
     return !(FLAGS & FLAG_RX_EMPTY);
 }
 
-uint8_t pqk_uart_take(void) {
+uint8_t pqk_port_uart_take(void) {
     return (uint8_t)DATA;
 }
 
-void pqk_uart_send(uint8_t byte) {
+void pqk_port_uart_send(uint8_t byte) {
     while (FLAGS & FLAG_TX_FULL) {
     }
     DATA = byte;

@@ -20,13 +20,13 @@ typedef struct {
 #define CONTROL_RX_INTERRUPT (1u << 5)
 #define CONTROL_ENABLE (1u << 13)
 
-void pqk_uart_init(void) {
+void pqk_port_uart_init(void) {
     USART->divider = (PQK_UART_CLOCK + PQK_UART_BAUD / 2u) / PQK_UART_BAUD; /* sampled 16 times */
     USART->control = CONTROL_ENABLE | CONTROL_TX_ENABLE | CONTROL_RX_ENABLE | CONTROL_RX_INTERRUPT;
 }
 
 /* An overrun, too, asks for the interrupt, and goes when status and data have been read. */
-int pqk_uart_received(void) {
+int pqk_port_uart_received(void) {
     uint32_t status = USART->status;
     if ((status & STATUS_OVERRUN) && !(status & STATUS_RECEIVED)) {
         (void)USART->data;
@@ -34,11 +34,11 @@ int pqk_uart_received(void) {
     return (status & STATUS_RECEIVED) != 0;
 }
 
-uint8_t pqk_uart_take(void) {
+uint8_t pqk_port_uart_take(void) {
     return (uint8_t)USART->data;
 }
 
-void pqk_uart_send(uint8_t byte) {
+void pqk_port_uart_send(uint8_t byte) {
     while (!(USART->status & STATUS_TX_EMPTY)) {
     }
     USART->data = byte;

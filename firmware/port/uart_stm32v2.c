@@ -24,14 +24,14 @@ typedef struct {
 #define STATUS_RECEIVED (1u << 5)
 #define STATUS_TX_EMPTY (1u << 7)
 
-void pqk_uart_init(void) {
+void pqk_port_uart_init(void) {
     USART->divider = (PQK_UART_CLOCK + PQK_UART_BAUD / 2u) / PQK_UART_BAUD;
     USART->control[0] =
         CONTROL_ENABLE | CONTROL_TX_ENABLE | CONTROL_RX_ENABLE | CONTROL_RX_INTERRUPT;
 }
 
 /* An overrun asks for the interrupt, too, until it is cleared. */
-int pqk_uart_received(void) {
+int pqk_port_uart_received(void) {
     uint32_t status = USART->status;
     if (status & STATUS_OVERRUN) {
         USART->clear = STATUS_OVERRUN;
@@ -39,11 +39,11 @@ int pqk_uart_received(void) {
     return (status & STATUS_RECEIVED) != 0;
 }
 
-uint8_t pqk_uart_take(void) {
+uint8_t pqk_port_uart_take(void) {
     return (uint8_t)USART->received;
 }
 
-void pqk_uart_send(uint8_t byte) {
+void pqk_port_uart_send(uint8_t byte) {
     while (!(USART->status & STATUS_TX_EMPTY)) {
     }
     USART->sent = byte;

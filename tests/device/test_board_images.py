@@ -67,8 +67,8 @@ def test_the_vector_table_comes_first(image: Image) -> None:
     assert vectors[1] == symbols["pqk_reset"] | 1
     assert vectors[EXCEPTIONS + board.uart.irq] == symbols["pqk_uart_interrupt"] | 1
     own_timer = board.timer.driver == "systick"
-    assert vectors[15] == symbols["pqk_timer_interrupt"] | 1
-    assert (symbols["pqk_timer_interrupt"] == symbols["pqk_fault_entry"]) != own_timer
+    assert vectors[15] == symbols["pqk_port_timer_interrupt"] | 1
+    assert (symbols["pqk_port_timer_interrupt"] == symbols["pqk_fault_entry"]) != own_timer
 
 
 def test_sections_lie_in_their_memory(image: Image) -> None:
@@ -94,18 +94,6 @@ def test_a_real_board_has_room_for_a_network_that_suits_it(name: str, tmp_path: 
     assert built.flash.total == built.bin.stat().st_size < board.memory.flash.size
     assert built.ram.arena > 4040  # its input
     assert built.ram.total < board.memory.ram.size
-
-
-def test_vectors_elsewhere_are_pointed_to(image: Image) -> None:
-    """A boot loader may, and the firmware does; the ROMs of the RP2040's second stage and the RP2350 do."""
-    board = image.board
-    steps = [step for step in board.setup if step.address == 0xE000_ED08]
-    if board.name != "arduino-nano-33-ble":
-        assert steps == []
-        return
-    (step,) = steps
-    assert step.set == image.symbols["pqk_vectors"]
-    assert step.clear == 0xFFFF_FF80
 
 
 def mirrored(value: int, bits: int) -> int:

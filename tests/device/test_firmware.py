@@ -73,6 +73,20 @@ def wait_for(condition, seconds: float = 10.0) -> bool:  # type: ignore[no-untyp
 # ---- what the build leaves ----
 
 
+def test_firmware_that_a_boot_loader_starts_has_its_own_vectors(tmp_path: Path) -> None:
+    """The table at address 0 stays another's, in which there are only a stack and the firmware's entry."""
+    flash = dataclasses.replace(BOARD.memory.flash, origin=0x1_0000)
+    board = dataclasses.replace(BOARD, memory=dataclasses.replace(BOARD.memory, flash=flash))
+    built = build(tmp_path / "firmware", board)
+    (tmp_path / "table").write_bytes(built.bin.read_bytes()[:8])
+    args = (*BOARD.runner.args, "-device", f"loader,addr=0,file={tmp_path}/table,force-raw=on")
+    started = dataclasses.replace(board, runners=(dataclasses.replace(BOARD.runner, args=args),))
+    runners.flash(started, built.elf, tmp_path, expected_build=BUILD_ID)
+    clip = clips(seeds.fresh("clip"), 1)[0]
+    with runners.connect(started, tmp_path, expected_build=BUILD_ID) as device:
+        assert device.infer(clip).logits == (*logits(clip), 1)
+
+
 def test_sizes(built: BuildResult) -> None:
     record = json.loads((built.elf.parent / "sizes.json").read_text())
     assert record["flash"] == dataclasses.asdict(built.flash)

@@ -31,11 +31,11 @@
 #include "uart.h"
 #include "usage.h"
 
-#if PQK_AUDIO
+#if PQK_WITH_AUDIO
 #include "audio.h"
 #endif
 
-#if PQK_MLPERF
+#if PQK_WITH_MLPERF
 #include "mlperf.h"
 #endif
 
@@ -225,7 +225,7 @@ static void judge_reply(uint32_t length) {
 
 /* Between frames. */
 static void note_other(uint8_t byte) {
-#if PQK_MLPERF
+#if PQK_WITH_MLPERF
     judge_text_byte(byte);
 #else
     (void)byte;
@@ -252,7 +252,7 @@ static void note_reply(uint8_t byte) {
         note_other(byte);
     } else {
         seen.in_reply = 1;
-#if PQK_MLPERF
+#if PQK_WITH_MLPERF
         check(text_is_whole(), "a frame within text");
 #endif
     }
@@ -278,7 +278,7 @@ static void interrupt_if_due(void) {
 }
 
 static void note_arrival(uint8_t byte) {
-#if PQK_MLPERF
+#if PQK_WITH_MLPERF
     note_text_byte(byte);
 #else
     note_byte(byte);
@@ -294,20 +294,20 @@ static void arrive(void) {
     interrupt_if_due();
 }
 
-void pqk_uart_init(void) {
+void pqk_port_uart_init(void) {
 }
 
-int pqk_uart_received(void) {
+int pqk_port_uart_received(void) {
     return uart_full;
 }
 
-uint8_t pqk_uart_take(void) {
+uint8_t pqk_port_uart_take(void) {
     check(uart_full, "it takes a byte that has not arrived");
     uart_full = 0;
     return uart_byte;
 }
 
-void pqk_uart_send(uint8_t byte) {
+void pqk_port_uart_send(uint8_t byte) {
     if (replies_file) {
         fputc(byte, replies_file);
     }
@@ -317,7 +317,7 @@ void pqk_uart_send(uint8_t byte) {
     }
 }
 
-uint32_t pqk_timer_ticks(void) {
+uint32_t pqk_port_timer_ticks(void) {
     if (burst) {
         arrive();
     }
@@ -346,6 +346,7 @@ void pqk_cpu_restore_interrupts(uint32_t mask) {
 
 void pqk_cpu_wait(void) {
     check(!uart_full, "it sleeps although a byte has arrived");
+    check(uart_interrupt, "it sleeps and no byte can wake it");
 }
 
 void pqk_cpu_enable_interrupt(uint32_t irq) {
@@ -378,12 +379,12 @@ void __wrap_pqk_network_run_layer(uint32_t layer) {
     check(layer < PQK_LAYERS, "a layer that is not there");
     __real_pqk_network_run_layer(layer);
     clock_ticks += PQK_TIMER_HZ;
-#if PQK_MLPERF
+#if PQK_WITH_MLPERF
     judge_time();
 #endif
 }
 
-#if PQK_MLPERF
+#if PQK_WITH_MLPERF
 
 void __real_pqk_protocol_receive(uint8_t byte);
 void __wrap_pqk_protocol_receive(uint8_t byte);
@@ -567,7 +568,7 @@ static void operate(source *in) {
     case 1:
         put_on_line(last_sent, last_count); /* a host that has heard nothing */
         break;
-#if PQK_MLPERF
+#if PQK_WITH_MLPERF
     case 3:
         operate_text(in);
         break;
@@ -613,10 +614,10 @@ static void reset(void) {
     copy(__start_pqk_data, initial_data, (size_t)(__stop_pqk_data - __start_pqk_data));
     clear(__start_pqk_bss, (size_t)(__stop_pqk_bss - __start_pqk_bss));
     pqk_uart_begin();
-#if PQK_AUDIO
+#if PQK_WITH_AUDIO
     pqk_audio_init();
 #endif
-#if PQK_MLPERF
+#if PQK_WITH_MLPERF
     text_reset();
     pqk_mlperf_begin();
 #endif
@@ -632,7 +633,7 @@ static void ask(uint8_t type) {
 
 /* A zero ends whatever there was, and `name` is understood. */
 static void judge_the_line(void) {
-#if PQK_MLPERF
+#if PQK_WITH_MLPERF
     judge_name();
 #else
     static const uint8_t delimiter = 0;

@@ -52,7 +52,7 @@ def test_the_seeds_reach_every_request_and_every_refusal(kind: str, folder: Path
 def test_the_seeds_reach_all_that_is_said_in_text(folder: Path, tmp_path: Path) -> None:
     said = fuzzing.replies(folder / "mlperf" / "build" / "program", fuzzing.seeds("mlperf"), tmp_path)
     source = (assets.directory("firmware") / "mlperf.c").read_text()
-    texts = re.findall(r'\b(?:line|line_with|error|pqk_text)\(\s*"(.*?)"', source)
+    texts = re.findall(r'\b(?:say|say_with|error|pqk_text)\(\s*"(.*?)"', source)
     assert len(texts) > 30
     assert [text for text in texts if text.encode() not in said] == []
 
@@ -72,7 +72,8 @@ def test_an_input_finds_the_device_as_it_is_after_a_reset(kind: str, folder: Pat
     ("kind", "file", "right", "wrong", "said"),
     [
         ("features", "cobs.c", "decoder->length < decoder->capacity", "decoder->length <= decoder->capacity", "ERROR"),
-        ("features", "uart.c", "!pqk_ring_full() && pqk_uart_received()", "pqk_uart_received()", "is wrong"),
+        ("features", "uart.c", "!pqk_ring_full() && pqk_port_uart_received()", "pqk_port_uart_received()", "is wrong"),
+        ("features", "protocol.c", "    pqk_uart_release();\n", "", "no byte can wake it"),
         ("audio", "audio.h", "/ PQK_HOP + 1u)\n", "/ PQK_HOP)\n", "ERROR"),
         ("features", "protocol.c", KEPT, KEPT.replace("&out", "&reply").replace("error", "(void)out, error"), "kept"),
         ("mlperf", "line.c", "length > PQK_MLPERF_MOST)", "length > PQK_MLPERF_MOST + 1u)", "out of bounds"),
@@ -82,6 +83,7 @@ def test_an_input_finds_the_device_as_it_is_after_a_reset(kind: str, folder: Pat
     ids=[
         "one byte too many",
         "a full ring",
+        "a line that stays held",
         "one detection too many",
         "a refusal in place of the kept reply",
         "one character too many",
@@ -90,7 +92,7 @@ def test_an_input_finds_the_device_as_it_is_after_a_reset(kind: str, folder: Pat
     ],
 )
 def test_faults_are_found(kind: str, file: str, right: str, wrong: str, said: str, tmp_path: Path) -> None:
-    """Frame, ring, reply, command and input that are written beyond their ends, a reply that is lost, a long time."""
+    """Writes beyond the ends of frame, ring, reply, command and input, a reply that is lost, and what has no end."""
     firmware = tmp_path / "firmware"
     shutil.copytree(assets.directory("firmware"), firmware)
     text = (firmware / file).read_text()

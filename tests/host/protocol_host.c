@@ -13,7 +13,7 @@
 
 static uint32_t clock_ticks;
 
-#if PQK_AUDIO
+#if PQK_WITH_AUDIO
 
 #include "audio.h"
 
@@ -64,7 +64,7 @@ int pqk_timer_moves(void) {
     return 1;
 }
 
-#if PQK_MLPERF
+#if PQK_WITH_MLPERF
 
 #include <stdlib.h>
 
@@ -73,7 +73,7 @@ int pqk_timer_moves(void) {
 
 static uint32_t look_ticks;
 
-uint32_t pqk_timer_ticks(void) {
+uint32_t pqk_port_timer_ticks(void) {
     return clock_ticks += look_ticks;
 }
 
@@ -83,14 +83,17 @@ static void receive_pieces(void) {
         for (uint32_t i = 0; i < head[0]; i++) {
             pqk_line_receive((uint8_t)getchar());
         }
+        const int asleep = pqk_line_idle();
         clock_ticks += head[1];
-        pqk_line_idle();
+        if (!asleep) {
+            pqk_line_idle();
+        }
     }
 }
 
 #else
 
-uint32_t pqk_timer_ticks(void) {
+uint32_t pqk_port_timer_ticks(void) {
     return clock_ticks;
 }
 
@@ -106,7 +109,7 @@ void pqk_uart_write(const uint8_t *bytes, uint32_t count) {
     fwrite(bytes, 1, count, stdout);
 }
 
-#if PQK_MLPERF
+#if PQK_WITH_MLPERF
 
 int main(int argc, char **argv) {
     look_ticks = argc > 1 ? (uint32_t)atol(argv[1]) : 0;

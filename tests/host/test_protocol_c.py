@@ -107,6 +107,7 @@ def test_hello_frees_the_next_number_and_forgets_the_last_reply(program: Path) -
     # The last request came before HELLO: no reply to it is remembered.
     replies = talk(program, stream(Frame(Type.HELLO, 0), *half, Frame(Type.HELLO, 9), half[-1]))
     assert replies[-1].type == Type.HELLO | REPLY
+    assert len(replies) == 2 + len(half)
 
 
 def test_numbers_go_round(program: Path) -> None:

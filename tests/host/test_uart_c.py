@@ -17,25 +17,30 @@ NRF_CLOCK = 16_000_000
 
 @dataclass(frozen=True)
 class Registers:
-    """Of the UART, by offset: which are written, in order, and what those that are not 0 hold at the end."""
+    """Of the UART, by offset: which are read and written, in order, and what those that are not 0 hold at the end."""
 
+    reads: tuple[int, ...]
     writes: tuple[int, ...]
     values: dict[int, int]
+    received: int | None
 
 
-def set_up(folder: Path, board: Board) -> Registers:
+def run(folder: Path, board: Board, *words: str) -> Registers:
+    """What the driver does with its registers, to set the UART up or, with `words`, see uart_registers.c."""
     firmware.render(board, folder)
     sources = assets.directory("firmware")
     flags = ["gcc", *STRICT, "-O2", f"-I{folder}", f"-I{sources}"]
     watched = ["-fsanitize=thread", "-Wno-int-to-pointer-cast", "-c", str(sources / f"port/uart_{board.uart.driver}.c")]
     subprocess.run([*flags, *watched, "-o", "uart.o"], cwd=folder, check=True)
     subprocess.run([*flags, str(HARNESS), "uart.o", "-o", "uart"], cwd=folder, check=True)
-    run = subprocess.run([folder / "uart"], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run([folder / "uart", *words], capture_output=True, text=True, check=True, timeout=60)
     rows = [
-        [word, *(int(number, 16) for number in numbers)] for word, *numbers in map(str.split, run.stdout.splitlines())
+        (word, *(int(number, 16) for number in numbers)) for word, *numbers in map(str.split, done.stdout.splitlines())
     ]
-    writes = tuple(row[1] for row in rows if row[0] == "write")
-    return Registers(writes, {row[1]: row[2] for row in rows if row[0] == "holds"})
+    reads, writes, received = (
+        tuple(row[1] for row in rows if row[0] == kind) for kind in ("read", "write", "received")
+    )
+    return Registers(reads, writes, {row[1]: row[2] for row in rows if row[0] == "holds"}, *received or (None,))
 
 
 def nrf_rate(value: int) -> float:
@@ -55,7 +60,7 @@ def rate(board: Board, values: dict[int, int]) -> float:
 def test_the_rate_is_within_one_percent(name: str, tmp_path: Path) -> None:
     """Both ends may be off, by less than 5 % together: the last of ten bits is looked at in its middle."""
     board = boards.load(name)
-    assert rate(board, set_up(tmp_path, board).values) == pytest.approx(board.uart.baud, rel=0.01)
+    assert rate(board, run(tmp_path, board).values) == pytest.approx(board.uart.baud, rel=0.01)
 
 
 @pytest.mark.parametrize(
@@ -80,9 +85,25 @@ def test_the_rule_for_an_nrf_gives_nordic_s_table(value: int, actual: int) -> No
 def test_an_nrf_s_pins_are_chosen_while_it_is_off(name: str, tmp_path: Path) -> None:
     enable, transmission, reception = 0x500, 0x50C, 0x514
     board = boards.load(name)
-    registers = set_up(tmp_path, board)
+    registers = run(tmp_path, board)
     off, on = (place for place, offset in enumerate(registers.writes) if offset == enable)
     assert off < min(registers.writes.index(pin) for pin in (transmission, reception))
     assert on > max(registers.writes.index(pin) for pin in (transmission, reception))
     assert registers.values[enable] == 4
     assert (registers.values[transmission], registers.values[reception]) == board.uart.pins
+
+
+@pytest.mark.parametrize("name", [name for name in REAL if boards.load(name).uart.driver.startswith("stm32")])
+def test_an_overrun_is_cleared_or_nothing_would_be_received_any_more(name: str, tmp_path: Path) -> None:
+    """Bit 3 of the status. Reading the data after the status clears it on older chips (RM0090), on newer ones ICR."""
+    board = boards.load(name)
+    if board.uart.driver == "stm32":
+        status, data = 0x0, 0x4
+        registers = run(tmp_path, board, f"{status:x}", "8")
+        assert registers.reads == (status, data)
+    else:
+        status, clear = 0x1C, 0x20
+        registers = run(tmp_path, board, f"{status:x}", "8")
+        assert registers.writes == (clear,)
+        assert registers.values[clear] == 8
+    assert registers.received == 0

@@ -1,9 +1,11 @@
 /* Memory in place of registers, for a UART driver compiled with -fsanitize=thread: the compiler
- * then calls a function before every access. Writes which registers of the UART are written to, in
- * order, and what they hold after pqk_uart_init(). */
+ * then calls a function before every access. Prints which registers of the UART are read and
+ * written by pqk_port_uart_init(), in order, and what they hold then; or, given a register and what
+ * it is to hold, the same of pqk_port_uart_received(). */
 #define _DEFAULT_SOURCE
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 
 #include "board.h"
@@ -20,15 +22,19 @@ void __tsan_func_entry(void *caller);
 void __tsan_func_exit(void);
 void __tsan_init(void);
 
+static void tell(const char *what, const void *address) {
+    uintptr_t offset = (uintptr_t)address - PQK_UART_BASE;
+    if (offset < UART_BYTES) {
+        printf("%s %lx\n", what, (unsigned long)offset);
+    }
+}
+
 void __tsan_read4(void *address) {
-    (void)address;
+    tell("read", address);
 }
 
 void __tsan_write4(void *address) {
-    uintptr_t offset = (uintptr_t)address - PQK_UART_BASE;
-    if (offset < UART_BYTES) {
-        printf("write %lx\n", (unsigned long)offset);
-    }
+    tell("write", address);
 }
 
 void __tsan_func_entry(void *caller) {
@@ -47,12 +53,17 @@ static int mapped(uintptr_t place) {
     return mmap(wanted, BYTES, PROT_READ | PROT_WRITE, flags, -1, 0) == wanted;
 }
 
-int main(void) {
+int main(int count, char **words) {
     if (!mapped(PERIPHERALS) || !mapped(PORTS)) {
         return 1;
     }
-    pqk_uart_init();
-    const volatile uint32_t *uart = (const volatile uint32_t *)(uintptr_t)PQK_UART_BASE;
+    volatile uint32_t *const uart = (volatile uint32_t *)(uintptr_t)PQK_UART_BASE;
+    if (count == 3) {
+        uart[strtoul(words[1], 0, 16) / 4u] = (uint32_t)strtoul(words[2], 0, 16);
+        printf("received %x\n", (unsigned)pqk_port_uart_received());
+    } else {
+        pqk_port_uart_init();
+    }
     for (unsigned i = 0; i < UART_BYTES / 4u; i++) {
         if (uart[i] != 0) {
             printf("holds %x %x\n", 4u * i, (unsigned)uart[i]);

@@ -13,11 +13,11 @@ from pqk.protocol import BadFrame, Fault, Frame, FrameReader, Type
 
 # Checked by hand. CRC16-XMODEM of "123456789" is 0x31C3, the check value of every catalogue of CRCs.
 GOLDEN_FRAMES = [
-    # version, type, sequence low, high: 02 01 34 12; its CRC is 0x217A
+    # version, type, sequence low, high: 03 01 34 12; its CRC is 0x57CE
     (Frame(Type.HELLO, 0x1234), "07 03 01 34 12 CE 57 00"),
-    # 02 03 00 00: the two zeros of the sequence number become the codes 03, 01; CRC 0xB438
+    # 03 03 00 00: the two zeros of the sequence number become the codes 03, 01; CRC 0xC28C
     (Frame(Type.RUN, 0), "03 03 03 01 03 8C C2 00"),
-    # 02 02 05 00 | 00 00 00 00 | 0A 0B: an INPUT of two features from offset 0; CRC 0x0EF3
+    # 03 02 05 00 | 00 00 00 00 | 0A 0B: an INPUT of two features from offset 0; CRC 0x61B6
     (Frame(Type.INPUT, 5, protocol.input_payload(0, b"\x0a\x0b")), "04 03 02 05 01 01 01 01 05 0A 0B B6 61 00"),
 ]
 

@@ -81,7 +81,7 @@ def test_jlink(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_stm32loader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write = ["-b", "115200", "-e", "-w", "-v", "-g", "0x08000000", str(firmware(tmp_path).with_suffix(".bin"))]
+    write = ["-b", "115200", "-e", "-w", "-v", str(firmware(tmp_path).with_suffix(".bin"))]
     assert rehearsed(tmp_path, board("stm32loader"), port="/dev/ttyUSB3") == [
         ["stm32loader", "-p", "/dev/ttyUSB3", *write]
     ]

@@ -10,7 +10,8 @@
 #define PQK_OUTPUTS ((PQK_FRAME_FEATURES + 3u) / 4u)
 #define PQK_LAYERS 1u
 #define PQK_ARENA_BYTES 4u
-#define PQK_AUDIO 0
+#define PQK_WITH_AUDIO 0
+#define PQK_WITH_MLPERF 0
 
 void pqk_network_begin_input(void);
 void pqk_network_set_input(uint32_t offset, const uint8_t *bytes, uint32_t n);

@@ -46,7 +46,7 @@ static void accident(uint8_t kind) {
                        : "=l"(logits[0])
                        : "l"((uintptr_t)pqk_arena | 1u));
     } else if (kind == 0xF5u) { /* no accident, but long */
-        spin(50u * 1000u * 1000u);
+        spin(75u * 1000u * 1000u);
     } else if (kind == 0xF3u) { /* asks the debugger for a reset: AIRCR.SYSRESETREQ */
         *(volatile uint32_t *)0xE000ED0Cu = 0x05FA0004u;
         for (;;) {

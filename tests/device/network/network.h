@@ -8,6 +8,8 @@
 #define PQK_OUTPUTS 3u
 #define PQK_LAYERS 3u
 #define PQK_ARENA_BYTES 4040u
+#define PQK_WITH_AUDIO 0
+#define PQK_WITH_MLPERF 0
 #ifndef PQK_BUILD_ID
 #define PQK_BUILD_ID "00112233aabbccdd"
 #endif
