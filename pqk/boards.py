@@ -223,14 +223,14 @@ def names() -> list[str]:
     return sorted(path.stem for path in assets.directory("boards").glob(f"*{SUFFIX}"))
 
 
-def load(name: str) -> Board:
-    """The board called `name`, or the one described by the file `name` where that is a path to a .toml file.
+def load(name: str, root: Path = Path()) -> Board:
+    """The board called `name`, or the one described by the file `name`, seen from `root`, where that is a .toml file.
 
     Raises:
         BoardError: there is no such board, or its file has an unknown, missing or wrong key.
     """
-    path = Path(name) if name.endswith(SUFFIX) else assets.directory("boards") / f"{name}{SUFFIX}"
-    if not name.endswith(SUFFIX) and name not in names():
+    path = root / name if is_file(name) else assets.directory("boards") / f"{name}{SUFFIX}"
+    if not is_file(name) and name not in names():
         raise _unknown(name)
     try:
         return _board(tomllib.loads(path.read_text(encoding="utf-8")))
@@ -240,6 +240,11 @@ def load(name: str) -> Board:
         raise BoardError(f"{path} is not valid TOML: {error}", f"mend {path}") from error
     except BoardError as error:
         raise BoardError(f"{path}: {error.message}", f"mend {path}") from error
+
+
+def is_file(name: str) -> bool:
+    """Whether `name` is the path of a board's file, not one of `names`."""
+    return name.endswith(SUFFIX)
 
 
 def _unknown(name: str) -> BoardError:

@@ -49,10 +49,11 @@ def new(name: Path, words: str, board: str, data: Path | None) -> None:
     from pqk import boards, project
 
     boards.load(board)
+    board = str(Path(board).resolve()) if boards.is_file(board) else board
     source = str(data.resolve()) if data else None
     path = project.create(name, name.resolve().name, [word.strip() for word in words.split(",")], board, source)
     click.echo(f"wrote {path}")
-    click.echo(f"next: pqk-mcu --project {name} build")
+    click.echo(f"next: pqk-mcu --project {shlex.quote(str(name))} build")
 
 
 def board_option(command: Any) -> Any:
@@ -625,14 +626,14 @@ def _open(root: Path, board_name: str | None) -> "tuple[Project, Board]":
     from pqk import boards, project
 
     opened = project.load(root)
-    return opened, boards.load(board_name or opened.board)
+    return opened, boards.load(board_name) if board_name else boards.load(opened.board, opened.root)
 
 
 def _look(root: Path, board_name: str | None) -> "tuple[Project | None, Board]":
-    """The same for commands that also work outside a project, on the default board if none is named."""
+    """The same for commands that also work where no project is, on the default board if none is named."""
     from pqk import boards
 
-    if (root / FILE_NAME).is_file():
+    if root != Path() or (root / FILE_NAME).is_file():
         return _open(root, board_name)
     return None, boards.load(board_name or DEFAULT_BOARD)
 
@@ -671,6 +672,10 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted; finished steps are kept, the same command goes on from there", err=True)
         sys.exit(INTERRUPTED)
+    except OSError as error:  # a folder that cannot be written, a full disk
+        where = f"{error.filename}: " if error.filename else ""
+        click.echo(f"pqk-mcu: {where}{error.strerror or error}", err=True)
+        sys.exit(PqkError.exit_code)
     except PqkError as error:
         click.echo(f"pqk-mcu: {error.message}", err=True)
         if error.hint:

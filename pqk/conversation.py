@@ -207,7 +207,7 @@ class Conversation:
             fault = self.parsed(parse_fault, frame)
             raise LinkError(
                 f"{self._who} has stopped in {flight.awaited.type.name}: {fault.describe()}",
-                f"arm-none-eabi-addr2line -f -e firmware.elf {fault.pc:#x}, then reset the board",
+                f"in its build: arm-none-eabi-addr2line -f -e firmware/firmware.elf {fault.pc:#x}; reset the board",
             )
 
     def _refused(self, frame: Frame, place: int | None, flight: _Flight) -> None:

@@ -33,13 +33,11 @@ def wait(url: str, runs: Callable[[], bool]) -> None:
     """Wait until the emulator has opened its end, for as long as it `runs`.
 
     Raises:
-        LinkLost: it has ended, or does not open it within some seconds.
+        LinkLost: it has ended, or does not open it within some seconds; or our port has been taken meanwhile.
     """
     limit = time.monotonic() + STARTS_S
-    theirs, ours = ports(url)
     with _socket() as probe:
-        probe.bind((HOST, ours))
-        probe.connect((HOST, theirs))
+        _join(probe, url)
         while _refused(probe):
             if not runs() or time.monotonic() > limit:
                 raise LinkLost(f"the emulator does not open {url}", "run the command again")
@@ -53,6 +51,21 @@ def _refused(probe: socket.socket) -> bool:
         return probe.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.ECONNREFUSED
     except ConnectionRefusedError:
         return True
+
+
+def _join(end: socket.socket, url: str) -> None:
+    """Make `end` our end of `url`. Raises LinkLost when that port is in use."""
+    theirs, ours = ports(url)
+    try:
+        end.bind((HOST, ours))
+        end.connect((HOST, theirs))
+    except OSError as error:
+        raise _lost(url, error) from error
+
+
+def _lost(url: str, error: OSError) -> LinkLost:
+    text = error.strerror or str(error)
+    return LinkLost(f"the connection to the emulator on {url} broke: {text}", "run the command again")
 
 
 def _socket() -> socket.socket:
@@ -71,15 +84,13 @@ class DatagramLink:
     def __init__(self, url: str) -> None:
         """Open `url`, which `free_url` has made. Raises LinkLost when that port of ours is in use."""
         self.port = url
-        theirs, ours = ports(url)
         self._socket = _socket()
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
         try:
-            self._socket.bind((HOST, ours))
-            self._socket.connect((HOST, theirs))
-        except OSError as error:
+            _join(self._socket, url)
+        except LinkLost:
             self.close()
-            raise self._broken(error) from error
+            raise
 
     def read(self, timeout: float) -> bytes:
         """See `Link.read`."""
@@ -93,7 +104,7 @@ class DatagramLink:
         except (TimeoutError, BlockingIOError):
             return b""
         except OSError as error:
-            raise self._broken(error) from error
+            raise _lost(self.port, error) from error
         return data
 
     def write(self, data: bytes) -> None:
@@ -103,12 +114,8 @@ class DatagramLink:
             for start in range(0, len(data), LARGEST):
                 self._socket.send(data[start : start + LARGEST])
         except OSError as error:
-            raise self._broken(error) from error
+            raise _lost(self.port, error) from error
 
     def close(self) -> None:
         """See `Link.close`."""
         self._socket.close()
-
-    def _broken(self, error: OSError) -> LinkLost:
-        text = error.strerror or str(error)
-        return LinkLost(f"the connection to the emulator on {self.port} broke: {text}", "run the command again")

@@ -298,7 +298,11 @@ class Device:
             except SessionLost:
                 self.resets += 1
                 self.hello()
-        raise LinkError(f"{self._board} on {self._port} resets again and again", "check the power supply of the board")
+        raise self.unsteady()
+
+    def unsteady(self) -> LinkError:
+        """The error of a device that cannot be worked with because it resets again and again."""
+        return LinkError(f"{self._board} on {self._port} resets again and again", "check the power supply of the board")
 
 
 def _little_endian(samples: Pcm) -> bytes:

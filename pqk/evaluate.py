@@ -10,7 +10,7 @@ import json
 import statistics
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pqk.device import Device, Inference
-from pqk.errors import DataError, LinkError, LinkLost
+from pqk.device import RESETS_ALLOWED, Device, Inference
+from pqk.errors import DataError, LinkError, LinkLost, ToolError
 from pqk.files import atomic_write_text, exclusive
 from pqk.protocol import Hello, Stats
 
@@ -173,7 +173,8 @@ class _Run:
             before = self._kept()
             try:
                 if self._connections:
-                    revive()
+                    with suppress(ToolError):  # without that program, or while the board is unplugged, as well
+                        revive()
                 with connect() as device:
                     return self._on(device)
             except LinkError as error:
@@ -205,11 +206,12 @@ class _Run:
 
     def _stats(self, device: Device) -> Stats:
         """A device that has not run since its reset cannot tell how deep its stack gets."""
-        stats = device.stats()
-        while not stats.inferences:
-            _infer(device, self._clips, 0)
+        for _ in range(1 + RESETS_ALLOWED):
             stats = device.stats()
-        return stats
+            if stats.inferences:
+                return stats
+            _infer(device, self._clips, 0)
+        raise device.unsteady()
 
     def _kept(self) -> int:
         return sum(key in self._done for key in self._keys)

@@ -1,11 +1,12 @@
 """Writing files so that a crash or Ctrl-C never leaves half of one: temporary name first, then rename."""
 
+import errno
 import hashlib
 import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pqk.errors import BusyError
@@ -35,20 +36,6 @@ def atomic_write_text(path: Path, content: str) -> None:
     atomic_write_bytes(path, content.encode())
 
 
-def create_text(path: Path, content: str) -> None:
-    """Write `content` as UTF-8 to a file that is not there yet; it is empty until all of it is written.
-
-    Raises FileExistsError when something is there.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch(exist_ok=False)  # claims the name: a rename would replace what another process has put there
-    try:
-        atomic_write_text(path, content)
-    except BaseException:
-        path.unlink()
-        raise
-
-
 @contextmanager
 def atomic_directory(path: Path) -> Iterator[Path]:
     """Yield an empty temporary folder that becomes `path` when the block ends without an exception.
@@ -60,26 +47,46 @@ def atomic_directory(path: Path) -> Iterator[Path]:
     try:
         temporary.chmod(0o755)
         yield temporary
-        if path.exists():
-            shutil.rmtree(path)
-        temporary.replace(path)
+        _replace_directory(temporary, path)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
 
 
+def _replace_directory(new: Path, path: Path) -> None:
+    """Rename `new` to `path`; what was there is whole until then, and where that fails."""
+    aside = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    old = aside / path.name
+    try:
+        while new.exists():
+            with suppress(FileNotFoundError):  # another process may be doing the same
+                path.rename(old)
+            try:
+                new.rename(path)
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                    raise
+                shutil.rmtree(old, ignore_errors=True)
+    except BaseException:
+        if old.exists() and not path.exists():
+            old.rename(path)
+        raise
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
 @contextmanager
-def exclusive(path: Path) -> Iterator[None]:
+def exclusive(path: Path, *, wait: bool = False) -> Iterator[None]:
     """Keep other processes that ask for the same out for the length of the block; `path` itself may be replaced in it.
 
     Raises:
-        BusyError: another process is in such a block.
+        BusyError: another process is in such a block; not with `wait`, which is for blocks that last a moment.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.with_name(f"{path.name}.lock").open("w") as lock:
         if fcntl is not None:  # on Windows there is no lock
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
             except BlockingIOError as error:
                 raise BusyError(f"another process is writing {path}", "wait until it has ended, or stop it") from error
         yield

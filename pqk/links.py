@@ -14,6 +14,7 @@ from pqk.errors import LinkError, LinkLost
 from pqk.holders import holders
 
 READ_BYTES = 4096
+WRITE_TIMEOUT_S = 30.0  # a frame of 16 kB takes 17 at 9,600 baud
 QUIET_S = 0.05  # silence after which a line that was just opened counts as quiet
 QUIET_LIMIT_S = 2.0  # a line that never falls silent is tried anyway
 
@@ -21,7 +22,7 @@ _FAILURES: tuple[type[Exception], ...] = (serial.SerialException, OSError)
 if sys.platform != "win32":
     import termios
 
-    _FAILURES += (termios.error,)  # what flushing gives when the port is gone; it is no OSError
+    _FAILURES += (termios.error,)  # of a port that is gone; it is no OSError
 _REFUSALS: tuple[type[Exception], ...] = (*_FAILURES, ValueError)  # of a URL or a rate that makes no sense
 _LET_GO = "close the terminal program or debugger that has it"
 
@@ -63,7 +64,7 @@ class SerialLink:
         self.port = port
         try:
             # exclusive: two programs on one port take each other's bytes, which looks like a broken device.
-            self._serial = serial.serial_for_url(port, baudrate=baud, exclusive=True)
+            self._serial = serial.serial_for_url(port, baudrate=baud, exclusive=True, **_patience(port))
         except _REFUSALS as error:
             raise _cannot_open(port, error) from error
         _hurry(self._serial)
@@ -83,13 +84,17 @@ class SerialLink:
         """See `Link.write`."""
         try:
             self._serial.write(data)
-            self._serial.flush()
         except _FAILURES as error:
             raise _broken(self.port, error) from error
 
     def close(self) -> None:
         """See `Link.close`."""
         self._serial.close()
+
+
+def _patience(port: str) -> dict[str, float]:
+    """An adapter may hold back what it is to send, for ever. URLs, of which rfc2217 refuses a limit, have none."""
+    return {} if is_url(port) else {"write_timeout": WRITE_TIMEOUT_S}
 
 
 def is_url(port: str) -> bool:

@@ -236,7 +236,7 @@ def weight_costs(project: Project) -> NetworkCosts | None:
 
         return blank_network(project)
 
-    return project_costs(project, boards.load(project.board), blank, project.build_dir / "cache")
+    return project_costs(project, boards.load(project.board, project.root), blank, project.build_dir / "cache")
 
 
 def check_training(project: Project) -> None:

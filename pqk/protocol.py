@@ -15,7 +15,6 @@ from pqk_codegen.decision import Detection, Settings
 VERSION = 3
 DELIMITER = b"\0"
 REPLY = 0x80  # a reply has its request's type with this bit
-UNSOLICITED = 0  # sequence number of a FAULT
 SEQUENCES = 1 << 16
 
 _HEADER = struct.Struct("<BBH")

@@ -4,6 +4,7 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
+from pqk_codegen.decision import ONE
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -18,7 +19,6 @@ from pqk.report.history import Entry
 from pqk.report.key_figures import key_figures
 
 WIDTH = 160
-Q15_ONE = 32768
 
 
 def boards() -> str:
@@ -180,7 +180,7 @@ def _share(value: float | None) -> str:
 
 def _q15(threshold: int) -> str:
     """A threshold as a share with the digits that tell it from 1; above 1 it is never reached."""
-    return "never" if threshold > Q15_ONE else f"{threshold / Q15_ONE:.5g}"
+    return "never" if threshold > ONE else f"{threshold / ONE:.5g}"
 
 
 def _duration(seconds: float) -> str:

@@ -11,8 +11,11 @@ MINI_FOLDER = "mini_speech_commands"
 
 
 def cache_directory() -> Path:
-    """Where downloads go: PQK_CACHE, else ~/.cache/pqk-mcu."""
-    return Path(os.environ.get("PQK_CACHE") or "~/.cache/pqk-mcu").expanduser()
+    """Where downloads go: PQK_CACHE, else ~/.cache/pqk-mcu. Raises DataError where this user has no home."""
+    try:
+        return Path(os.environ.get("PQK_CACHE") or "~/.cache/pqk-mcu").expanduser()
+    except RuntimeError as error:
+        raise DataError(f"downloads have no place: {error}", "export PQK_CACHE=/a/folder/for/downloads") from error
 
 
 def locate(project: Project, explicit: Path | None = None) -> Path:

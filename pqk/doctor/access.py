@@ -55,7 +55,7 @@ def permission(port: Path, user: User, allowed: Callable[[Path], bool] = may_ope
         return ok(f"{user.name} may open {port}")
     group = _group(port)
     if port.stat().st_mode & _GROUP_MAY != _GROUP_MAY:
-        return problem(f"only {port.owner()} may open {port}", f"sudo chmod a+rw {port}, until it is plugged in again")
+        return problem(f"only {_owner(port)} may open {port}", f"sudo chmod a+rw {port}, until it is plugged in again")
     if group in user.listed and group not in user.groups:
         return problem(
             f"{user.name} may not open {port} yet: in group {group} since this session began",
@@ -67,10 +67,17 @@ def permission(port: Path, user: User, allowed: Callable[[Path], bool] = may_ope
     )
 
 
+def _owner(port: Path) -> str:
+    try:
+        return port.owner()
+    except KeyError:  # it has a number only
+        return str(port.stat().st_uid)
+
+
 def _group(port: Path) -> str:
     try:
         return port.group()
-    except KeyError:  # it has a number only
+    except KeyError:
         return str(port.stat().st_gid)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pqk.errors import PqkError
-from pqk.files import create_text
+from pqk.files import atomic_write_text, exclusive
 from pqk.report.document import SCHEMA
 
 FOLDER = "history"
@@ -45,25 +45,34 @@ def keep(report: Mapping[str, Any], root: Path, now: datetime) -> Entry:
     Raises PqkError when an earlier report of the same build cannot be read.
     """
     measurement = json.loads(json.dumps(report))
-    stem = f"{report['board']['name']}-{report['build']['id']}"
-    for number, path in _written(root):
-        if path.stem.endswith(f"-{stem}"):
+    with exclusive(root / FOLDER / ".number", wait=True):  # no two get the same
+        return _kept_already(measurement, root) or _add(measurement, root, now)
+
+
+def _kept_already(measurement: dict[str, Any], root: Path) -> Entry | None:
+    for number, path in _files(root):
+        if path.stem.endswith(f"-{_stem(measurement)}"):
             kept = read(path)
             if {key: value for key, value in kept.items() if key != "time"} == measurement:
                 return Entry(number, kept)
+    return None
+
+
+def _add(measurement: dict[str, Any], root: Path, now: datetime) -> Entry:
     entry = {"time": now.isoformat(timespec="seconds"), **measurement}
     number = max((number for number, _ in _files(root)), default=0) + 1
     content = json.dumps(entry, indent=1, ensure_ascii=False) + "\n"
-    try:
-        create_text(root / FOLDER / f"{number:04}-{stem}.json", content)
-    except FileExistsError:  # another process has just made it
-        return keep(report, root, now)
+    atomic_write_text(root / FOLDER / f"{number:04}-{_stem(measurement)}.json", content)
     return Entry(number, entry)
+
+
+def _stem(report: Mapping[str, Any]) -> str:
+    return f"{report['board']['name']}-{report['build']['id']}"
 
 
 def entries(root: Path) -> list[Entry]:
     """The history of the project in `root`, oldest first. Raises PqkError when a file of it cannot be read."""
-    return [Entry(number, read(path)) for number, path in _written(root)]
+    return [Entry(number, read(path)) for number, path in _files(root)]
 
 
 def find(what: str, root: Path) -> Found:
@@ -95,11 +104,7 @@ def read(path: Path) -> dict[str, Any]:
     return report
 
 
-def _written(root: Path) -> list[tuple[int, Path]]:
-    """Numbers and paths, in order. An empty file is one that another process is writing."""
-    return [(number, path) for number, path in _files(root) if path.stat().st_size]
-
-
 def _files(root: Path) -> list[tuple[int, Path]]:
+    """Numbers and paths, in order."""
     named = ((_NAME.fullmatch(path.name), path) for path in (root / FOLDER).glob("*.json"))
     return sorted((int(match[1]), path) for match, path in named if match)

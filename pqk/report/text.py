@@ -3,10 +3,11 @@
 import math
 import unicodedata
 
+from pqk_codegen.decision import ONE
+
 THIN = "\u202f"  # narrow no-break space: keeps a number and its unit on one line
 MINUS = "−"
 MINUTE = 60
-Q15_ONE = 32768
 
 
 def percent(share: float) -> str:
@@ -63,10 +64,10 @@ def seconds(value: float | None) -> str:
 
 def threshold(value: int) -> str:
     """A threshold in 1/32768 as "0.85", with as many digits as tell it from 1; "never" above 1."""
-    if value > Q15_ONE:
+    if value > ONE:
         return "never"
-    share = value / Q15_ONE
-    digits = 2 if value == Q15_ONE else max(2, math.ceil(-math.log10(1 - share)))
+    share = value / ONE
+    digits = 2 if value == ONE else max(2, math.ceil(-math.log10(1 - share)))
     return f"{share:.{digits}f}"
 
 

@@ -1,5 +1,6 @@
 """WAV and FLAC files as they are: nothing is resampled or mixed down, because the device would hear something else."""
 
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -69,9 +70,10 @@ def _check(path: Path, rate: int, channels: int, frames: int) -> None:
     if rate != RATE or channels != 1:
         wrong = [f"a sample rate of {rate} Hz"] if rate != RATE else []
         wrong += [f"{channels} channels"] if channels != 1 else []
+        name = shlex.quote(str(path))
         raise DataError(
             f"{path} has {' and '.join(wrong)}; the front end takes mono sound at {RATE} Hz",
-            f"convert it: sox {path} -r {RATE} -c 1 converted.wav, or ffmpeg -i {path} -ar {RATE} -ac 1 converted.wav",
+            f"convert it: sox {name} -r {RATE} -c 1 converted.wav, or ffmpeg -i {name} -ar {RATE} -ac 1 converted.wav",
         )
 
 

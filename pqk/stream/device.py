@@ -1,7 +1,7 @@
 """Audio through the device itself: the same detections as the reference's, and what a second of audio costs there."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -26,6 +26,9 @@ Progress = Callable[[int, int], None]
 
 class StreamDevice(Protocol):
     """The streaming verbs of `pqk.device.Device`."""
+
+    def hello(self) -> object:
+        """Open a session."""
 
     def stream_begin(self) -> object:
         """Forget all audio."""
@@ -133,15 +136,17 @@ def costs(
 @contextmanager
 def _settings_kept(device: StreamDevice) -> Iterator[None]:
     """Put the settings back that were in force, unless the device is gone."""
-    before, gone = device.settings(), False
+    before = device.settings()
     try:
         yield
     except LinkError:
-        gone = True
         raise
-    finally:
-        if not gone:
+    except BaseException:  # Ctrl-C, for one, which may leave a request behind: a session begins anew
+        with suppress(LinkError):
+            device.hello()
             device.set_settings(before)
+        raise
+    device.set_settings(before)
 
 
 def _cost(device: StreamDevice, stream: Stream, settings: Settings, units_per_tick: float) -> dict[str, Any]:

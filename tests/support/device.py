@@ -1,7 +1,6 @@
 """The test-double network of tests/device/network, compiled into firmware for the emulated board."""
 
 import time
-import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -73,10 +72,3 @@ def logits(clip: np.ndarray) -> tuple[int, int]:
     """The two logits of the test double that depend on its input; the third counts inferences."""
     flat = clip.ravel().astype(np.int64)
     return int(flat.sum()), int((flat * (np.arange(flat.size) % 251)).sum())
-
-
-def board_table() -> dict:  # type: ignore[type-arg]
-    """The emulated board's file, to make variants of."""
-    from pqk import assets
-
-    return tomllib.loads((assets.directory("boards") / "mps2-an386.toml").read_text())

@@ -8,6 +8,8 @@ import pytest
 from support import recordings
 from support.command import pqk_mcu
 
+from pqk import assets
+
 HEAVY = ("torch", "numpy", "matplotlib", "rich", "serial", "soundfile", "scipy", "jinja2")
 
 
@@ -70,6 +72,9 @@ def test_boards_are_listed(tmp_path: Path) -> None:
         (["bench", "--network", "res9"], 2, "res9", "res8-narrow"),
         (["bench", "--sparsity", "1.5"], 2, "--sparsity", ""),
         (["frobnicate"], 2, "No such command", ""),
+        (["--project", "typo", "doctor"], 2, "no pqk.toml in", "pqk-mcu new"),
+        (["--project", "typo", "monitor"], 2, "no pqk.toml in", "pqk-mcu new"),
+        (["new", "/proc/x", "--words", "yes,no"], 1, "pqk-mcu: /proc/x: No such file or directory", ""),
     ],
 )
 def test_errors_without_a_project(arguments: list[str], code: int, message: str, hint: str, tmp_path: Path) -> None:
@@ -84,6 +89,22 @@ def test_errors_without_a_project(arguments: list[str], code: int, message: str,
 def project(tmp_path: Path, words: str = "yes,no") -> Path:
     assert pqk_mcu("new", "lights", "--words", words, cwd=tmp_path).code == 0
     return tmp_path / "lights"
+
+
+def test_a_project_finds_its_board_s_file(tmp_path: Path) -> None:
+    """Wherever `new` was typed, and seen from the project's folder where the name is a relative one."""
+    (tmp_path / "mine.toml").write_text((assets.directory("boards") / "mps2-an385.toml").read_text())
+    assert pqk_mcu("new", "my lights", "--words", "yes,no", "--board", "mine.toml", cwd=tmp_path).code == 0
+    settings = tmp_path / "my lights" / "pqk.toml"
+    relative = settings.read_text().replace(str(tmp_path / "mine.toml"), "../mine.toml")
+    for text in (settings.read_text(), relative):
+        settings.write_text(text)
+        for folder, root in ((tmp_path / "my lights", "."), (tmp_path, "my lights")):
+            outcome = pqk_mcu("--project", root, "build", cwd=folder)
+            assert "no recordings found" in outcome.err
+    settings.write_text(relative.replace("../mine", "mine"))
+    outcome = pqk_mcu("--project", "my lights", "build", cwd=tmp_path)
+    assert f"cannot read the board file {tmp_path / 'my lights' / 'mine.toml'}" in outcome.err
 
 
 def test_errors_with_a_project(tmp_path: Path) -> None:

@@ -76,11 +76,9 @@ def test_the_board_answers() -> None:
             "pqk-mcu build, then pqk-mcu flash",
         ),
         (
-            Talker(
-                lambda _: encode(Frame(Type.FAULT, 0, struct.pack("<9I", 6, 0x123, 0, 1 << 24, 0, 1 << 25, 0, 0, 0)))
-            ),
+            Talker(lambda _: encode(Frame(Type.FAULT, 0, DIVISION_BY_ZERO))),
             "has stopped in HELLO: UsageFault: DIVBYZERO: division by zero",
-            "addr2line -f -e firmware.elf 0x123",
+            "addr2line -f -e firmware/firmware.elf 0x123",
         ),
         (Talker(lambda data: data), "what is sent to /dev/x comes straight back", "RX"),
         (Talker(lambda _: BANNER), "another program answers on /dev/x", "pqk-mcu flash"),

@@ -144,12 +144,16 @@ def test_numbers_without_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         raise KeyError("no such name")
 
     monkeypatch.setattr(Path, "group", nameless)
+    monkeypatch.setattr(Path, "owner", nameless)
     monkeypatch.setattr(access.getpass, "getuser", nameless)
     port = tmp_path / "ttyACM0"
     port.touch()
     port.chmod(0o660)
     finding = access.permission(port, access.this_user(), lambda _: False)
     assert finding.text == f"{os.getuid()} may not open {port}, which is for group {port.stat().st_gid}"
+    port.chmod(0o600)
+    finding = access.permission(port, access.this_user(), lambda _: False)
+    assert finding.text == f"only {port.stat().st_uid} may open {port}"
 
 
 def test_this_user(tmp_path: Path) -> None:

@@ -12,8 +12,9 @@ from support import seeds
 from support.simulated import INPUT_BYTES, Clock, SimulatedDevice, SimulatedLink, answer
 
 from pqk.device import Device
-from pqk.errors import DataError, LinkError
+from pqk.errors import DataError, LinkError, ToolError
 from pqk.evaluate import Clips, Unit, evaluate
+from pqk.protocol import Frame
 
 UNIT = Unit("emulated instructions", 1.25)
 COUNT = 12
@@ -92,6 +93,30 @@ def test_a_dead_device_keeps_what_is_done_and_the_next_run_goes_on(tmp_path: Pat
     assert result.resumed == 5
     assert revived.runs == [features.tobytes() for features in clips.inputs[5:]]
     assert result.record()["predictions"] == clips.logits.argmax(axis=1).tolist()
+
+
+def test_a_board_that_cannot_be_reset_is_connected_to_again(tmp_path: Path) -> None:
+    clips, journal = made(), tmp_path / "journal"
+    connections = [connecting(SimulatedDevice()), connecting(SimulatedDevice(), lives=5)]
+
+    def cannot() -> None:
+        raise ToolError("openocd is not installed", "sudo apt-get install openocd")
+
+    result = evaluate(lambda: connections.pop()(), clips, UNIT, journal, quiet, cannot)
+    assert (result.reconnections, result.different_logits) == (1, 0)
+
+
+def test_a_device_that_resets_after_every_inference(tmp_path: Path) -> None:
+    class Forgetful(SimulatedDevice):
+        def _run(self, frame: Frame) -> bytes:
+            reply = super()._run(frame)
+            self.runs.clear()
+            return reply
+
+    clips, journal = made(), tmp_path / "journal"
+    with pytest.raises(LinkError, match="resets again and again") as caught:
+        evaluate(connecting(Forgetful()), clips, UNIT, journal, quiet)
+    assert f"{COUNT} of {COUNT} clips are done" in caught.value.message
 
 
 def test_another_selection_of_clips_uses_what_is_there(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Serial links over pseudo terminals: who is named when one breaks, and adapters that shall not wait."""
 
 import errno
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,8 +13,8 @@ import serial
 from support import processes
 from support.ptys import Pty
 
-from pqk import holders, links
-from pqk.errors import LinkError
+from pqk import datagrams, holders, links
+from pqk.errors import LinkError, LinkLost
 from pqk.holders import Process
 from pqk.links import SerialLink
 
@@ -70,19 +71,32 @@ def test_unplugged() -> None:
         link.close()
 
 
-def test_unplugged_while_bytes_are_on_their_way(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unplugged_while_bytes_are_on_their_way() -> None:
     pty = Pty()
     link = SerialLink(pty.name, 115_200)
-    write = link._serial.write
-
-    def last(data: bytes) -> None:
-        write(data)
-        pty.unplug()
-
-    monkeypatch.setattr(link._serial, "write", last)
+    link.write(b"x")
+    pty.unplug()
     with pytest.raises(LinkError, match="the board was unplugged"):
         link.write(b"x")
     link.close()
+
+
+def test_a_port_that_takes_no_bytes_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(links, "WRITE_TIMEOUT_S", 0.2)
+    pty = Pty()
+    link = SerialLink(pty.name, 115_200)
+    with pytest.raises(LinkLost, match="broke"):
+        link.write(bytes(1 << 20))
+    link.close()
+
+
+def test_an_emulator_s_port_that_was_taken_meanwhile() -> None:
+    url = datagrams.free_url()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind((datagrams.HOST, datagrams.ports(url)[1]))
+        for act in (lambda: datagrams.wait(url, lambda: True), lambda: links.open_link(url, 115_200)):
+            with pytest.raises(LinkLost, match="in use"):
+                act()
 
 
 def reports_readiness_in_vain(*_: object) -> None:

@@ -86,3 +86,13 @@ def test_nothing_found_says_where_it_looked_and_what_to_type(tmp_path: Path) -> 
         assert text in error.message
     assert "pqk-mcu download mini" in error.hint
     assert "pqk-mcu download full" in error.hint
+
+
+def test_a_user_without_a_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless(_: Path) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "expanduser", homeless)
+    with pytest.raises(DataError, match="no place: Could not") as caught:
+        locate(project(tmp_path))
+    assert "PQK_CACHE" in caught.value.hint

@@ -1,6 +1,7 @@
 """`eval --stream` from recordings to the record: what is measured, what is kept, what the device is asked."""
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,14 @@ import pytest
 import soundfile
 from pqk_codegen.decision import NEVER, ONE, Settings
 from support import seeds, streaming
+from support.simulated import DEFAULTS, Clock, SimulatedDevice, SimulatedLink
 
 from pqk import boards, pipeline, tables
-from pqk.device import StreamReply
+from pqk.device import Device, StreamReply
 from pqk.errors import DataError, LinkError, ProjectError
 from pqk.frontend import RATE, FrontEnd
 from pqk.project import Project, StreamConfig
+from pqk.protocol import FrameReader, Type, settings_payload
 from pqk.stream import device as on_device
 from pqk.stream import reference, run
 from pqk.stream.mix import Mix, Recipe
@@ -159,18 +162,43 @@ def test_counters_that_wrap_around(made) -> None:  # type: ignore[no-untyped-def
     assert costs(opened, Wrapping(network)) == plain
 
 
-@pytest.mark.parametrize(
-    ("problem", "restored"), [(LinkError("the device is gone"), False), (KeyboardInterrupt(), True)]
-)
-def test_settings_are_put_back_where_the_device_answers(made, problem: BaseException, restored: bool) -> None:  # type: ignore[no-untyped-def]
+class Silent:
+    """A stream without a sound."""
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        return np.zeros(stop - start, np.int16)
+
+
+@pytest.mark.parametrize("problem", [KeyboardInterrupt(), ValueError("of a defect")])
+def test_settings_are_put_back_whatever_ends_it(problem: BaseException) -> None:
+    """Of a device with a session, in which an interrupted request is left behind."""
+    simulated, streamed = SimulatedDevice(), []
+
+    def there(message: bytes) -> list[bytes]:
+        streamed.extend(frame for frame in FrameReader().feed(message) if frame.type == Type.STREAM)
+        if len(streamed) == 5:
+            streamed.clear()
+            raise problem
+        return [message]
+
+    clock = Clock()
+    device = Device(SimulatedLink(simulated, clock, there), board="toy", port="line", baud=115200, clock=clock)
+    chosen = Settings((0,) * 3, 1, 2, 0)  # every 20 ms
+    with pytest.raises(type(problem)):
+        on_device.costs(lambda _: nullcontext(device), [20], Silent(), chosen, 10, 1.0)  # type: ignore[arg-type]
+    sent = [frame.payload for frame in simulated.requests if frame.type == Type.SETTINGS and frame.payload]
+    assert sent == [settings_payload(chosen), DEFAULTS]
+    assert simulated.settings == DEFAULTS
+
+
+def test_a_device_that_is_gone_is_not_asked_to_put_them_back(made) -> None:  # type: ignore[no-untyped-def]
     opened, network = made
 
-    class Failing(streaming.ReferenceDevice):
+    class Gone(streaming.ReferenceDevice):
         def stream_push(self, _: np.ndarray) -> StreamReply:
-            raise problem
+            raise LinkError("the device is gone")
 
-    device = Failing(network)
-    before = device.settings()
-    with pytest.raises(type(problem)):
+    device = Gone(network)
+    with pytest.raises(LinkError, match="gone"):
         costs(opened, device)
-    assert (device.set[-1] == before) == restored
+    assert len(device.set) == 1
