@@ -46,7 +46,7 @@ def test_a_second_of_audio(tmp_path: Path) -> None:
     clips = spotting.recordings(rng, SECONDS + 3, 16_000)
     network = spotting.calibrated(rng, with_interior_mean(res8_narrow(0.9, 4)), FRONT_END.features(clips))
     keywords = tuple(not name.startswith("_") for name in network.classes)
-    settings = Settings((4000,) * len(keywords), 3, HOP, 0)
+    settings = Settings((0,) * len(keywords), 3, HOP, 0)  # every inference is a detection, of the likeliest word
     audio = clips[:SECONDS].ravel()
     whole = heard(network, SpotterSpec(keywords, settings), audio, tmp_path / "whole", reuses=False)
     found = heard(network, SpotterSpec(keywords, settings), audio, tmp_path / "reuse", reuses=True)
