@@ -28,8 +28,8 @@ SCHEMA = 1
 FILE = "tuning.json"
 INFERENCES = 3
 AGAIN = 10
-"""How often at most the best program is measured as a whole, until it stays the best: what a kernel costs depends on the
-layouts around it."""
+"""How often at most the best program is measured as a whole, until it stays the best: what a kernel costs depends on
+the layouts around it."""
 
 Costs = Mapping[tuple[str, str], float]
 
