@@ -27,8 +27,9 @@ from pqk.files import atomic_write_text
 SCHEMA = 1
 FILE = "tuning.json"
 INFERENCES = 3
-AGAIN = 3
-"""How often at most the best program is measured as a whole: what a kernel costs depends on the layouts around it."""
+AGAIN = 10
+"""How often at most the best program is measured as a whole, until it stays the best: what a kernel costs depends on
+the layouts around it."""
 
 Costs = Mapping[tuple[str, str], float]
 
@@ -80,9 +81,10 @@ def tune(
         progress(index, total)
         program = choice.choose(network, board.cpu, replace(objective, measured=measured))
         kernels = [step.kernel for step in program.steps]
-        if kernels != known:
-            measured |= measure(network, program, board, port=port)
-            known = kernels
+        if kernels == known:
+            break
+        measured |= measure(network, program, board, port=port)
+        known = kernels
     progress(total, total)
     changes = _changes(network, board, objective, measured)
     record = {

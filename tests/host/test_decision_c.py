@@ -91,7 +91,7 @@ def check(built: Built, chosen: Settings, logits: np.ndarray, samples: np.ndarra
     ]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_decisions(built: Built, seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -87,7 +87,7 @@ SAMPLES = st.one_of(
     frame=arrays.arrays(np.int16, 480, elements=SAMPLES, fill=st.sampled_from([0, -32768, 32767, 1])),
     shift=st.integers(0, 15),
 )
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @pytest.mark.parametrize("name", ["log-mel", "mlperf"])
 def test_extremes(name: str, programs: dict[str, Path], frame: np.ndarray, shift: int) -> None:
     frames = np.stack([frame, frame >> shift])

@@ -34,7 +34,7 @@ def damaged(draw: st.DrawFn) -> bytes:
 pieces = st.one_of(noise, hellos.map(encode), hellos.map(encode), frames, cut, damaged())
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(st.lists(pieces, max_size=12).map(b"".join))
 def test_both_sides_take_the_same_frames(program: Path, line: bytes) -> None:
     reader = FrameReader()

@@ -37,7 +37,7 @@ from support.spotting import (
 )
 
 QUEUE = 8  # detections that may wait, so the hops of audio that may be pushed at once without losing any
-FEW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FEW = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
 @dataclass(frozen=True)
@@ -382,7 +382,7 @@ def detections_of(listening: Listening, pieces: list[np.ndarray]) -> list[tuple[
     return detected(say(listening.program, INIT, *(push(piece) + POLL for piece in pieces)))
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(seed=st.integers(0, 2**32 - 1), most=st.sampled_from([1, 100, 1200]))
 def test_audio_in_any_chunks(heard: Listening, seed: int, most: int) -> None:
     rng = np.random.default_rng(seed)

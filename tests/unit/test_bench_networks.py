@@ -62,14 +62,16 @@ def test_activations_are_in_use(name: str, sparsity: float, bits: int) -> None:
 
 
 def test_biases_leave_sums_that_fit_16_bits_fitting() -> None:
-    network = NETWORKS["res8-narrow"](0.8, 4, int(fresh("seed").integers(1000)))
+    """Of a network with many sums near that limit."""
+    network = NETWORKS["res8"](0.7, 4, int(fresh("seed").integers(1000)))
     for op in convolutions(network)[1:]:
-        source = network.tensors[op.inputs[0]]
-        reach = np.abs(op.weights.astype(int)).sum(axis=(1, 2, 3)) * source.maximum
-        fitting = reach < SUM_LIMIT
-        assert fitting.mean() > 0.9
-        assert (op.largest_accumulator(source) < SUM_LIMIT)[fitting].all()
-        assert 20 < np.abs(op.bias).max() <= 2000
+        source, weights = network.tensors[op.inputs[0]], op.weights.astype(int)
+        assert source.minimum == 0
+        high, low = (np.maximum(w, 0).sum(axis=(1, 2, 3)) * source.maximum for w in (weights, -weights))
+        fitting = np.maximum(high, low) < SUM_LIMIT
+        assert fitting.mean() > 0.5
+        assert (np.maximum(high + op.bias, low - op.bias) < SUM_LIMIT)[fitting].all()
+        assert 20 < np.abs(op.bias[fitting]).max() <= 2000
 
 
 def test_a_channel_without_weights_has_no_bias() -> None:

@@ -137,7 +137,7 @@ def test_one_list_alone_leaves_the_other_split_to_the_hash(tmp_path: Path) -> No
 
 def test_the_order_in_the_folder_does_not_matter(tmp_path: Path) -> None:
     generator = fresh("order")
-    names = speakers(60, generator)
+    names = speakers(300, generator)
     config = DataConfig(unknown_ratio=0.5)
     for root in (tmp_path / "a", tmp_path / "b"):
         root.mkdir()

@@ -21,7 +21,7 @@ def diffq(**settings: float) -> DiffQ:
 def spread_bits(method: DiffQ) -> None:
     """Every channel its own bits."""
     for logits in method.bit_logits.values():
-        logits.data.uniform_(-4, 4)
+        logits.data.copy_(torch.linspace(-4, 4, len(logits))[torch.randperm(len(logits))])
 
 
 def test_the_noise_has_half_a_step_s_deviation_in_every_channel() -> None:

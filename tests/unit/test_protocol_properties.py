@@ -48,7 +48,6 @@ def bits(frame: Frame) -> int:
     return 8 * (len(frame.payload) + 6)
 
 
-@settings(deadline=None)
 @given(
     st.builds(
         Frame,
@@ -65,7 +64,7 @@ def test_every_frame_comes_back(frame: Frame) -> None:
     assert decode(encoded[:-1]) == frame
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(st.one_of(noise, short, frames.map(lambda frame: encode(frame)[:-1])))
 def test_any_bytes_are_a_frame_or_a_bad_one(data: bytes) -> None:
     try:
@@ -87,7 +86,6 @@ PARSERS = [
 
 
 @pytest.mark.parametrize(("parse", "before"), PARSERS)
-@settings(deadline=None)
 @given(data=st.data())
 def test_any_payload_is_a_message_or_a_bad_one(
     parse: Callable[[bytes], object], before: int, data: st.DataObject
@@ -101,7 +99,6 @@ def test_any_payload_is_a_message_or_a_bad_one(
         parse(payload)
 
 
-@settings(deadline=None)
 @given(streams, st.data(), st.sampled_from([7, 50, 131072]))
 def test_cuts_of_a_stream_make_no_difference(stream: bytes, data: st.DataObject, largest: int) -> None:
     whole, pieces = FrameReader(largest), FrameReader(largest)
@@ -115,7 +112,6 @@ def test_cuts_of_a_stream_make_no_difference(stream: bytes, data: st.DataObject,
     assert len(got) + whole.dropped == len(list(filter(None, stream.split(b"\0")[:-1])))
 
 
-@settings(deadline=None)
 @given(streams, frames, st.booleans())
 def test_a_zero_saves_a_frame_from_whatever_came_before(stream: bytes, frame: Frame, longer: bool) -> None:
     reader = FrameReader(largest=400)
@@ -123,7 +119,6 @@ def test_a_zero_saves_a_frame_from_whatever_came_before(stream: bytes, frame: Fr
     assert reader.feed(b"\0" + encode(frame))[-1] == frame
 
 
-@settings(deadline=None)
 @given(frames, st.data())
 def test_an_odd_number_of_flipped_bits_is_noticed(frame: Frame, data: st.DataObject) -> None:
     flipped = data.draw(st.sets(st.integers(0, bits(frame) - 1), min_size=1, max_size=bits(frame)))
@@ -132,7 +127,6 @@ def test_an_odd_number_of_flipped_bits_is_noticed(frame: Frame, data: st.DataObj
         decode(stuffed(frame, odd))
 
 
-@settings(deadline=None)
 @given(frames, st.data())
 def test_two_flipped_bits_and_short_bursts_are_noticed(frame: Frame, data: st.DataObject) -> None:
     two = data.draw(st.sets(st.integers(0, bits(frame) - 1), min_size=2, max_size=2))
@@ -150,7 +144,6 @@ def codes_in(encoded: bytes) -> list[int]:
     return places
 
 
-@settings(deadline=None)
 @given(frames, st.data())
 def test_a_bit_flipped_on_the_line_is_noticed(frame: Frame, data: st.DataObject) -> None:
     """Where it is no code of the stuffing, and makes no zero."""
@@ -162,7 +155,6 @@ def test_a_bit_flipped_on_the_line_is_noticed(frame: Frame, data: st.DataObject)
     assert reader.dropped == 1
 
 
-@settings(deadline=None)
 @given(frames, st.integers(1, 255))
 def test_a_last_block_that_is_not_whole_is_noticed(frame: Frame, more: int) -> None:
     encoded = bytearray(encode(frame)[:-1])
