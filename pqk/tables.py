@@ -4,7 +4,6 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
-from pqk_codegen.decision import ONE
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -17,6 +16,7 @@ from pqk.report import differences
 from pqk.report.checks import Check
 from pqk.report.history import Entry
 from pqk.report.key_figures import key_figures
+from pqk.report.text import ONE
 
 WIDTH = 160
 

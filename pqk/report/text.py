@@ -3,11 +3,10 @@
 import math
 import unicodedata
 
-from pqk_codegen.decision import ONE
-
 THIN = "\u202f"  # narrow no-break space: keeps a number and its unit on one line
 MINUS = "−"
 MINUTE = 60
+ONE = 32768  # of a posterior, as in pqk_codegen.decision, which loads numpy
 
 
 def percent(share: float) -> str:

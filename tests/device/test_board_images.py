@@ -14,6 +14,7 @@ from support.device import build
 
 from pqk import boards, firmware, tools
 from pqk.boards import Board
+from pqk.firmware import FIRMWARE_FLASH, FIRMWARE_RAM, BuildResult
 
 EXCEPTIONS = 16
 BEHIND = {"rpi-pico": 0x100}  # bytes of flash before the vector table
@@ -25,6 +26,7 @@ class Image:
     """A board and what was linked for it."""
 
     board: Board
+    built: BuildResult
     words: tuple[int, ...]
     symbols: dict[str, int]
     sections: dict[str, tuple[int, int]]
@@ -42,10 +44,16 @@ def image(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     sections = re.findall(r"^ +\d+ (\.\w+) +([0-9a-f]+) +([0-9a-f]+).*\n +.*ALLOC", headers, re.M)
     return Image(
         board,
+        built,
         struct.unpack(f"<{len(binary) // 4}I", binary),
         {name: int(address, 16) for address, name in listed},
         {name: (int(address, 16), int(size, 16)) for name, size, address in sections},
     )
+
+
+def test_sizes_are_as_the_fit_check_assumes(image: Image) -> None:
+    assert image.built.flash.code < FIRMWARE_FLASH
+    assert image.built.ram.static < FIRMWARE_RAM + image.board.uart.ring + image.board.uart.largest_payload
 
 
 def test_flash_begins_where_the_chip_or_its_boot_loader_looks(image: Image) -> None:

@@ -42,7 +42,7 @@ def test_too_large_names_need_and_have_by_part(board: Board) -> None:
     with pytest.raises(FitError) as caught:
         firmware.check_fit(small, {"weights": 40_000}, {"arena": 20_000})
     message = caught.value.message
-    assert "flash: needs 45,120 bytes (weights 40,000, code 5,120), has 32,768" in message
+    assert "flash: needs 46,144 bytes (weights 40,000, code 6,144), has 32,768" in message
     assert "RAM: needs 30,240 bytes (arena 20,000," in message
     assert "receive ring 1,024, frame buffer 4,096, stack 4,096), has 16,384" in message
     assert "mps2-an386" in message

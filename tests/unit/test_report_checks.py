@@ -243,7 +243,7 @@ def test_the_readme_s_commands_for_ci_run(tmp_path: Path) -> None:
     assert math.isclose(report["accuracy"]["device"], report["against"]["figures"][0]["here"])
     outcome = pqk_mcu("history", cwd=tmp_path)
     assert [line.split()[0] for line in outcome.out.splitlines()] == ["number", "1", "2"]
-    assert sorted(path.name[:4] for path in (tmp_path / "history").iterdir()) == ["0001", "0002"]
+    assert sorted(path.name[:4] for path in (tmp_path / "history").glob("*.json")) == ["0001", "0002"]
 
 
 def test_a_limit_that_cannot_be_checked_ends_before_anything_is_written(tmp_path: Path) -> None:

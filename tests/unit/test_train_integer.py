@@ -43,7 +43,7 @@ def test_logits_equal_the_interpreter_s(
     method = random_pqk(arch, source, compression, rng)
     x = random_inputs(source, 12, rng)
     expected = interpreter.logits(ir_of(method, arch), x)
-    assert len(np.unique(expected)) > 12  # the network does compute something
+    assert len(np.unique(expected, axis=0)) > 1  # the network does compute something
     np.testing.assert_array_equal(method.predict(torch.from_numpy(x)).numpy(), expected)
 
 
