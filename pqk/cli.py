@@ -137,6 +137,8 @@ def flash(
     expected = built.record["id"]
     hello = runners.flash(*where, expected_build=expected, kind=kind, probe=probe, port=port, tell=click.echo)
     click.echo(f"{board.title} runs build {hello.build_id}")
+    named = f" --board {shlex.quote(board_name)}" if board_name else ""  # eval would take the board in pqk.toml
+    click.echo(f"next: pqk-mcu eval{named}")
 
 
 @cli.command(name="eval")

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -184,6 +185,8 @@ def test_another_board_retrains_nothing(lights: Path, tmp_path: Path) -> None:
         outcome = pqk_mcu(*command, "--board", board, cwd=lights)
         assert outcome.code == 0, outcome.err
         assert "training" not in outcome.err
+        if command == ["flash"]:
+            assert outcome.out.endswith(f"next: pqk-mcu eval --board {shlex.quote(board)}\n")
     assert sorted((lights / "build" / "cache").iterdir()) == before
     report = json.loads((lights / "build" / "bench" / "report.json").read_text())
     assert (report["board"]["name"], report["parity"]["clips"]) == ("bench", 5)
