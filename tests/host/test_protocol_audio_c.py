@@ -257,6 +257,35 @@ def test_refusals(built: Built, before: list[tuple[Type, bytes]], kind: Type, pa
     assert error_code(reply) == code
 
 
+REFUSED = [
+    (Type.INPUT, b""),
+    (Type.INPUT, protocol.input_payload(2**32 - 1, b"x")),
+    (Type.AUDIO, b""),
+    (Type.AUDIO, protocol.audio_payload(2**32 - 1, TWO)),
+    (Type.STREAM, b""),
+    (Type.STREAM, protocol.stream_payload(2**32 - 1, TWO)),
+    (Type.RUN, b"x"),
+    (Type.RUN, b""),  # of what is not whole
+]
+
+
+def test_what_is_refused_ends_nothing(built: Built) -> None:
+    """An input, a clip or a stream of which requests of all kinds are refused in between goes on."""
+    rng = seeds.fresh("refused")
+    samples = audio(rng, CLIP)
+    features = FRONT_END.encode(FRONT_END.energies(samples[None])).tobytes()
+    halves = [(Type.INPUT, protocol.input_payload(at, features[at : at + 15])) for at in range(0, len(features), 15)]
+    for begun, last in ((halves, (Type.RUN, b"")), (clip_requests(rng, samples), (Type.RUN, b""))):
+        mixed = [request for piece in begun for request in (*REFUSED, piece)]
+        clean, disturbed = (ask(built, *requests, last) for requests in (begun, mixed))
+        assert disturbed[-1].payload == clean[-1].payload
+        assert sum(reply.type == Type.ERROR for reply in disturbed) == len(REFUSED) * len(begun)
+    pieces_of_it = stream_requests(rng, samples)
+    mixed = [request for piece in pieces_of_it for request in (piece, *REFUSED)]
+    clean, disturbed = ask(built, *pieces_of_it), ask(built, *mixed)[:: 1 + len(REFUSED)]
+    assert [reply.payload for reply in disturbed] == [reply.payload for reply in clean]
+
+
 def test_hello_ends_clips_and_streams(built: Built) -> None:
     rng = seeds.fresh("hello")
     for begun, after in (
