@@ -11,6 +11,8 @@
 #define PQK_OUTPUTS 4u
 #define PQK_LAYERS 1u
 #define PQK_ARENA_BYTES BATTERY_ARENA
+#define PQK_WITH_AUDIO 0
+#define PQK_WITH_MLPERF 0
 
 void pqk_network_begin_input(void);
 void pqk_network_set_input(uint32_t offset, const uint8_t *bytes, uint32_t n);
