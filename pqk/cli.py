@@ -53,7 +53,7 @@ def new(name: Path, words: str, board: str, data: Path | None) -> None:
     source = str(data.resolve()) if data else None
     path = project.create(name, name.resolve().name, [word.strip() for word in words.split(",")], board, source)
     click.echo(f"wrote {path}")
-    click.echo(f"next: pqk-mcu --project {shlex.quote(str(name))} build")
+    _tell_next(name, "build")
 
 
 def board_option(command: Any) -> Any:
@@ -137,8 +137,8 @@ def flash(
     expected = built.record["id"]
     hello = runners.flash(*where, expected_build=expected, kind=kind, probe=probe, port=port, tell=click.echo)
     click.echo(f"{board.title} runs build {hello.build_id}")
-    named = f" --board {shlex.quote(board_name)}" if board_name else ""  # eval would take the board in pqk.toml
-    click.echo(f"next: pqk-mcu eval{named}")
+    named = {"--board": board_name, "--port": port}  # without which eval would take another one
+    _tell_next(root, "eval", *(word for option, value in named.items() if value for word in (option, value)))
 
 
 @cli.command(name="eval")
@@ -621,6 +621,12 @@ def _evaluate_stream(
             hardware = Hardware(project, board, built, port)
             text = tables.streaming(run.run(project, built, effort, hardware, shown.update, data))
     click.echo(text)
+
+
+def _tell_next(root: Path, *words: str) -> None:
+    """Print the command to type after this one, for the project in `root`."""
+    place = [] if root == Path() else ["--project", str(root)]
+    click.echo(f"next: {shlex.join(['pqk-mcu', *place, *words])}")
 
 
 def _open(root: Path, board_name: str | None) -> "tuple[Project, Board]":

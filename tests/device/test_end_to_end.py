@@ -187,6 +187,10 @@ def test_another_board_retrains_nothing(lights: Path, tmp_path: Path) -> None:
         assert "training" not in outcome.err
         if command == ["flash"]:
             assert outcome.out.endswith(f"next: pqk-mcu eval --board {shlex.quote(board)}\n")
+    elsewhere = pqk_mcu("--project", str(lights), "flash", "--board", board, cwd=tmp_path)
+    assert elsewhere.out.endswith(
+        f"next: {shlex.join(['pqk-mcu', '--project', str(lights), 'eval', '--board', board])}\n"
+    )
     assert sorted((lights / "build" / "cache").iterdir()) == before
     report = json.loads((lights / "build" / "bench" / "report.json").read_text())
     assert (report["board"]["name"], report["parity"]["clips"]) == ("bench", 5)
