@@ -5,12 +5,13 @@ What does not depend on the board is tested on one board only, in test_firmware.
 
 import itertools
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from support import seeds
-from support.device import BUILD_ID, EMULATED, FAULTS, LONG, build, clips, exchange, logits, with_first
+from support.device import BUILD_ID, EMULATED, FAULTS, INPUT_BYTES, LONG, build, clips, exchange, logits, with_first
 
 from pqk import boards, protocol, runners, tools
 from pqk.boards import Board
@@ -72,22 +73,38 @@ def test_a_long_time_is_counted_whole(flashed: Flashed) -> None:
 
 def test_a_flood_loses_nothing(flashed: Flashed) -> None:
     """Far more than the receive ring holds, while the device is busy: an inference, then requests without a pause."""
-    step = flashed.board.uart.largest_payload - protocol.INPUT_OVERHEAD
-    clip = with_first(0, 255).tobytes()
+    largest = flashed.board.uart.largest_payload - protocol.INPUT_OVERHEAD
+    rng = seeds.fresh("pieces")
+    (clip,) = clips(rng, 1)
+    pieces = input_pieces(clip.tobytes(), rng.integers(150, min(largest, 600), INPUT_BYTES).tolist())
     requests = [
         (Type.HELLO, b""),
         (Type.STATS, b""),
-        *((Type.INPUT, protocol.input_payload(at, clip[at : at + step])) for at in range(0, len(clip), step)),
+        *input_pieces(with_first(0, 255).tobytes(), itertools.repeat(largest)),
         (Type.RUN, b""),
-        *((Type.STATS, b""),) * 1000,
+        *pieces,
+        (Type.RUN, b""),
+        (Type.STATS, b""),
     ]
     frames = [Frame(kind, number, payload) for number, (kind, payload) in enumerate(requests)]
     stream = b"".join(map(encode, frames))
-    assert len(stream) > 2 * flashed.board.uart.ring
+    assert sum(len(payload) for _, payload in pieces) > 3 * flashed.board.uart.ring
     replies = exchange(flashed.board, flashed.state, stream, len(frames))
     assert [(frame.type, frame.sequence) for frame in replies] == [(f.type | REPLY, f.sequence) for f in frames]
+    assert protocol.parse_result(replies[-2].payload).logits == (*logits(clip), 2)
     before, after = (protocol.parse_stats(replies[number].payload) for number in (1, -1))
     assert before.dropped_frames == after.dropped_frames
+
+
+def input_pieces(clip: bytes, sizes: Iterable[int]) -> list[tuple[Type, bytes]]:
+    """Requests that bring a clip in pieces of these sizes."""
+    pieces, at = [], 0
+    for size in sizes:
+        if at >= len(clip):
+            break
+        pieces.append((Type.INPUT, protocol.input_payload(at, clip[at : at + size])))
+        at += size
+    return pieces
 
 
 TOLD = {
