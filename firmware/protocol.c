@@ -6,6 +6,7 @@
 #include "infer.h"
 #include "network.h"
 #include "payload.h"
+#include "setup.h"
 #include "timer.h"
 #include "uart.h"
 #include "usage.h"
@@ -36,7 +37,7 @@
 #define NUMBERS 0x10000u /* sequence numbers go round */
 #define QUOTED(number) #number
 #define DIGITS(number) QUOTED(number)
-#define HELLO_BYTES (46u + sizeof PQK_BOARD_NAME + sizeof PQK_BUILD_ID + sizeof PQK_TIMER_DRIVER)
+#define HELLO_BYTES (48u + sizeof PQK_BOARD_NAME + sizeof PQK_BUILD_ID + sizeof PQK_TIMER_DRIVER)
 #define LARGER(a, b) ((a) > (b) ? (a) : (b))
 #define REPLY_BYTES                                                                                \
     (HEADER_BYTES + LARGER(LARGER(RESULT_BYTES, AUDIO_BYTES), LARGER(HELLO_BYTES, ERROR_BYTES)) +  \
@@ -141,6 +142,7 @@ static void hello(uint32_t sequence) {
     pqk_put(&reply, SAMPLE_RATE, 4);
     pqk_put(&reply, HOP, 2);
     pqk_put(&reply, PQK_UART_IN_FLIGHT, 2);
+    pqk_put(&reply, pqk_setup_stuck(), 2);
     pqk_put_text(&reply, PQK_BOARD_NAME);
     pqk_put_text(&reply, PQK_BUILD_ID);
     pqk_put_text(&reply, PQK_TIMER_DRIVER);

@@ -1,8 +1,8 @@
 #include "setup.h"
 
-#include <stdint.h>
-
 #include "board.h"
+
+static uint32_t stuck;
 
 #ifdef PQK_SETUP
 
@@ -10,8 +10,8 @@
 
 /* Looks at a register before it is taken for one that never gets there: a crystal or a PLL is
  * steady after milliseconds, and these last longer on every core, 10 ms and more. A firmware that
- * hung here would be silent. One that goes on runs from whatever clock the chip kept: a debugger
- * finds it in its loop, and where only the core's clock is another one, the host hears garbage. */
+ * hung here would be silent. One that goes on runs from whatever clock the chip kept: it says so
+ * where the host understands it all the same, and a debugger finds it in its loop. */
 #define LOOKS 1000000u
 
 typedef struct {
@@ -20,9 +20,13 @@ typedef struct {
 
 static const step steps[] = {PQK_SETUP};
 
-static void wait(const volatile uint32_t *place, uint32_t bits) {
-    for (uint32_t i = 0; i < LOOKS && (*place & bits) != bits; i++) {
+static int gets_there(const volatile uint32_t *place, uint32_t bits) {
+    for (uint32_t i = 0; i < LOOKS; i++) {
+        if ((*place & bits) == bits) {
+            return 1;
+        }
     }
+    return 0;
 }
 
 /* What a step has written has arrived before the next one: a peripheral that gets its clock by one
@@ -34,7 +38,9 @@ void pqk_setup(void) {
             *place = (*place & ~steps[i].clear) | steps[i].set;
             pqk_cpu_barrier();
         }
-        wait(place, steps[i].wait);
+        if (!gets_there(place, steps[i].wait) && !stuck) {
+            stuck = i + 1u;
+        }
     }
 }
 
@@ -44,3 +50,7 @@ void pqk_setup(void) {
 }
 
 #endif
+
+uint32_t pqk_setup_stuck(void) {
+    return stuck;
+}

@@ -144,6 +144,12 @@ class Device:
                 f"the timer of {self._board} on {self._port} stands still ({facts.timer}): nothing can be measured",
                 "choose another timer.driver in the board's file",
             )
+        if facts.stuck_setup:
+            raise LinkError(
+                f"{self._board} on {self._port} waited in vain in step {facts.stuck_setup} of its set-up: its clock "
+                "may not be what its file says, and no time right",
+                f"look at [[setup]] number {facts.stuck_setup} in the board's file, and at its oscillator",
+            )
         self._conversation.begin(facts.free_sequence, facts.in_flight)
         return facts
 

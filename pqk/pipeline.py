@@ -25,7 +25,7 @@ from pqk.data.dataset import SPLITS, DataSet, scan
 from pqk.data.source import locate
 from pqk.errors import ModelError, ProjectError
 from pqk.features import Features
-from pqk.files import atomic_directory, atomic_write_text, digest, digest_tree
+from pqk.files import atomic_directory, atomic_write_text, digest, digest_tree, exclusive
 from pqk.project import Project, as_plain
 
 if TYPE_CHECKING:
@@ -98,25 +98,34 @@ def build(project: Project, board: Board, *, data: Path | None, report: Reporter
 
     Raises:
         PqkError: by culprit: the project, the data, a missing tool, a network too large for the board.
+        BusyError: another process is building for the same board.
     """
     dataset = scan_data(project, data)
     inputs = extracted(project, dataset, report)
     network_of = trained(project, inputs, report, device)
     directory = board_directory(project, board.name)
-    generator = tuning_key(network_of / "network", board)
+    with exclusive(directory):
+        record, fresh = _compiled(project, board, network_of / "network", report)
+        for note in record["fallbacks"]:
+            report.note(note)
+        record["features"] = _features_key(project, inputs.fingerprint)
+        _keep(directory, network_of, dataset.root, inputs, record)
+    return Build(directory, record, fresh)
+
+
+def _compiled(project: Project, board: Board, network_of: Path, report: Reporter) -> tuple[dict[str, Any], bool]:
+    """The record of a firmware that is up to date with the network in that folder, and whether it had to be made."""
+    directory = board_directory(project, board.name)
+    generator = tuning_key(network_of, board)
     measured = tune.load(directory, generator)
     key = _firmware_key(project, generator, measured)
-    record, fresh = _up_to_date(directory, key), False
-    if record is None:
-        network = read_network(network_of / "network")
-        heard = listener(project, network)
-        compiled = compile_network(network, board, directory / FIRMWARE, project.build, report.note, measured, heard)
-        record, fresh = _record(project, network, compiled, measured) | {"key": key}, compiled.fresh
-    for note in record["fallbacks"]:
-        report.note(note)
-    record["features"] = _features_key(project, inputs.fingerprint)
-    _keep(directory, network_of, dataset.root, inputs, record)
-    return Build(directory, record, fresh)
+    record = _up_to_date(directory, key)
+    if record is not None:
+        return record, False
+    network = read_network(network_of)
+    heard = listener(project, network)
+    compiled = compile_network(network, board, directory / FIRMWARE, project.build, report.note, measured, heard)
+    return _record(project, network, compiled, measured) | {"key": key}, compiled.fresh
 
 
 def load_build(project: Project, board_name: str) -> Build:

@@ -22,7 +22,7 @@ _CRC = struct.Struct("<H")
 _OFFSET = struct.Struct("<I")
 _STREAM = struct.Struct("<II")
 _SETTINGS = struct.Struct("<HHIH")
-_HELLO = struct.Struct("<HHHIIIIIIIIIHH")
+_HELLO = struct.Struct("<HHHIIIIIIIIIHHH")
 _RESULT = struct.Struct("<IIIH")
 _STREAMED = struct.Struct("<IIIIIHB")
 _DETECTION = struct.Struct("<BHQ")
@@ -137,6 +137,8 @@ class Hello:
     """Samples from frame to frame."""
     in_flight: int
     """Requests that the host may send before the first is answered."""
+    stuck_setup: int
+    """The first [[setup]] of the board's file, counted from 1, whose `wait` never came true; 0 for none."""
 
 
 @dataclass(frozen=True)

@@ -111,9 +111,10 @@ def _nothing(payload: bytes) -> str:
 
 
 def _hello(hello: Hello) -> str:
+    stuck = f", waited in vain in step {hello.stuck_setup} of its set-up" if hello.stuck_setup else ""
     return (
         f"{hello.board}, build {hello.build_id}, timer {hello.timer} at {hello.timer_hz:,} Hz,"
-        f" flash {hello.flash:,} B, RAM {hello.ram:,} B, frames of {hello.largest_payload:,} B"
+        f" flash {hello.flash:,} B, RAM {hello.ram:,} B, frames of {hello.largest_payload:,} B{stuck}"
     )
 
 

@@ -19,7 +19,7 @@ import soundfile
 from support import recordings, remote
 from support.command import PROGRAM, pqk_mcu
 
-from pqk import boards, project
+from pqk import boards, files, project
 
 CHECKOUT = Path(__file__).parents[2]
 WORDS = ["yes", "no", "stop", "go"]
@@ -162,6 +162,15 @@ def test_with_nothing_changed_build_is_quick(lights: Path) -> None:
     assert "pqk.pipeline" in imported
     assert not imported & {"torch", "matplotlib", "pqk.train.run"}
     assert made(lights) == before
+
+
+def test_two_builds_at_once_are_kept_apart(lights: Path) -> None:
+    place = lights / "build" / "mps2-an386"
+    with files.exclusive(place):
+        outcome = pqk_mcu("build", cwd=lights)
+    assert outcome.code == 10
+    assert f"another process is writing {place}" in outcome.err
+    assert pqk_mcu("build", cwd=lights).code == 0
 
 
 def test_deleted_firmware_is_compiled_again(lights: Path, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from support.device import BOARD, BUILD_ID, build, clips, logits
 
 from pqk import boards, runners
 from pqk.boards import Board, Step
+from pqk.errors import LinkError
 
 RELOAD = 0x4000_1008  # of CMSDK timer 1, which nothing here uses
 
@@ -21,10 +22,17 @@ def answers(board: Board, folder: Path) -> None:
         assert device.infer(clip).logits == (*logits(clip), 1)
 
 
-@pytest.mark.parametrize("wait", [0x100, 0x8000_0000])
-def test_a_register_that_never_gets_there_does_not_keep_the_firmware(wait: int, tmp_path: Path) -> None:
-    steps = (Step(RELOAD, set=0x1000), Step(RELOAD, wait=0x1000), Step(RELOAD, set=0x8000, wait=wait))
+def test_registers_are_set_and_waited_for(tmp_path: Path) -> None:
+    steps = (Step(RELOAD, set=0x1000), Step(RELOAD, wait=0x1000), Step(RELOAD, set=0x8000, wait=0x9000))
     answers(dataclasses.replace(BOARD, setup=steps), tmp_path)
+
+
+@pytest.mark.parametrize("wait", [0x100, 0x8000_0000])
+def test_a_register_that_never_gets_there_is_told(wait: int, tmp_path: Path) -> None:
+    steps = (Step(RELOAD, set=0x1000), Step(RELOAD, set=0x8000, wait=wait), Step(RELOAD, wait=0x1000))
+    with pytest.raises(LinkError, match="mps2-an386 on .* waited in vain in step 2 of its set-up") as caught:
+        answers(dataclasses.replace(BOARD, setup=steps), tmp_path)
+    assert "[[setup]] number 2" in caught.value.hint
 
 
 def test_caches_are_switched_on(tmp_path: Path) -> None:

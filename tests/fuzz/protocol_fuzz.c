@@ -29,6 +29,7 @@
 #include "protocol.h"
 #include "timer.h"
 #include "uart.h"
+#include "setup.h"
 #include "usage.h"
 
 #if PQK_WITH_AUDIO
@@ -356,6 +357,10 @@ void pqk_cpu_enable_interrupt(uint32_t irq) {
 
 void pqk_cpu_disable_interrupt(uint32_t irq) {
     uart_interrupt &= irq != PQK_UART_IRQ;
+}
+
+uint32_t pqk_setup_stuck(void) {
+    return 0;
 }
 
 pqk_memory_usage pqk_usage(void) {

@@ -9,6 +9,7 @@
 #include "protocol.h"
 #include "timer.h"
 #include "uart.h"
+#include "setup.h"
 #include "usage.h"
 
 static uint32_t clock_ticks;
@@ -58,6 +59,10 @@ static void pqk_audio_init(void) {
 pqk_memory_usage pqk_usage(void) {
     pqk_memory_usage usage = {.flash = 1, .ram = 2, .stack = 3, .stack_high_water = 4};
     return usage;
+}
+
+uint32_t pqk_setup_stuck(void) {
+    return 258;
 }
 
 int pqk_timer_moves(void) {

@@ -65,6 +65,7 @@ int main(void) {
         registers[i] = 0xFFFF0000u;
     }
     pqk_setup();
+    printf("stuck %u\n", (unsigned)pqk_setup_stuck());
     for (uint32_t i = 0; i < REGISTERS; i++) {
         printf("%lu reads, %08x\n", reads[i], (unsigned)registers[i]);
     }

@@ -75,7 +75,7 @@ def test_a_clip(program: Path) -> None:
     assert (hello.input_bytes, hello.outputs, hello.layers) == (INPUT_BYTES, OUTPUTS, LAYERS)
     assert (hello.largest_payload, hello.timer_hz) == (PAYLOAD, 25_000_000)
     assert (hello.flash, hello.ram, hello.stack, hello.arena) == (1, 2, 3, 4040)
-    assert (hello.clip_samples, hello.sample_rate, hello.hop) == (0, 0, 0)
+    assert (hello.clip_samples, hello.sample_rate, hello.hop, hello.stuck_setup) == (0, 0, 0, 258)
     assert protocol.parse_result(replies[-2].payload) == protocol.Result(
         60, 0, 0, (10, 20, 30), (sum(clip), -sum(clip), 1)
     )

@@ -34,18 +34,19 @@ def test_steps_are_carried_out_in_order(tmp_path: Path) -> None:
         Step(BASE, clear=0xF000_0000, set=0x1000_0001),
         Step(BASE + 8, clear=0x0001_0001),
     )
-    assert said[:6] == ["write 2", "barrier", "write 0", "barrier", "write 2", "barrier"]
-    values = [line.partition(", ")[2] for line in said[6:]]
+    assert said[:7] == ["write 2", "barrier", "write 0", "barrier", "write 2", "barrier", "stuck 0"]
+    values = [line.partition(", ")[2] for line in said[7:]]
     assert values == ["1fff0001", "ffff0000", "fffe0002", "ffff0000"]
 
 
 def test_it_waits_until_all_bits_are_there(tmp_path: Path) -> None:
     said = carried_out(tmp_path, Step(BASE + 4, wait=0x0001_0010), Step(BASE, set=1))
-    assert said == ["write 0", "barrier", said[2], "100 reads, ffff0010", *said[4:]]
+    assert said == ["write 0", "barrier", "stuck 0", said[3], "100 reads, ffff0010", *said[5:]]
 
 
 @pytest.mark.parametrize("wait", [0x1, 0x1_0001])
 def test_it_does_not_wait_for_ever(wait: int, tmp_path: Path) -> None:
-    said = carried_out(tmp_path, Step(BASE + 12, wait=wait), Step(BASE, set=1))
-    assert said[:2] == ["write 0", "barrier"]
-    assert said[-1] == "1000000 reads, ffff0000"
+    steady, vain = Step(BASE + 8, wait=0x8000_0000), Step(BASE + 12, wait=wait)
+    said = carried_out(tmp_path, steady, vain, Step(BASE, set=1), vain, steady)
+    assert said[:3] == ["write 0", "barrier", "stuck 2"]
+    assert said[-1] == "2000000 reads, ffff0000"

@@ -94,7 +94,7 @@ class SimulatedDevice:
                 *audio,
             )
             payload = (
-                struct.pack("<HHHIIIIIIIIIHH", *numbers, self.in_flight)
+                struct.pack("<HHHIIIIIIIIIHHH", *numbers, self.in_flight, 0)
                 + text(self.board)
                 + text(self.build_id)
                 + text("toy timer")

@@ -108,7 +108,7 @@ def test_noise_without_end_is_not_collected() -> None:
     ],
 )
 def test_payloads_cut_short_are_refused(parse) -> None:  # type: ignore[no-untyped-def]
-    hello = struct.pack("<HHHIIIIIIIIIHH", *range(14)) + b"\x02ab\x01c\x00"
+    hello = struct.pack("<HHHIIIIIIIIIHHH", *range(15)) + b"\x02ab\x01c\x00"
     result = struct.pack("<IIIHIIH2i", 9, 1, 3, 2, 4, 5, 2, -1, 2**31 - 1)
     whole = {
         protocol.parse_hello: hello,
@@ -167,13 +167,14 @@ def test_payloads_of_audio() -> None:
 
 
 def test_hello() -> None:
-    payload = struct.pack("<HHHIIIIIIIIIHH", *range(1, 15)) + b"\x05board\x04id42\x05timer"
+    payload = struct.pack("<HHHIIIIIIIIIHHH", *range(1, 16)) + b"\x05board\x04id42\x05timer"
     hello = protocol.parse_hello(payload)
     assert (hello.board, hello.build_id, hello.timer) == ("board", "id42", "timer")
     assert (hello.free_sequence, hello.outputs, hello.layers) == (1, 2, 3)
     assert (hello.largest_payload, hello.input_bytes, hello.timer_hz) == (4, 5, 6)
     assert (hello.flash, hello.ram, hello.stack, hello.arena) == (7, 8, 9, 10)
-    assert (hello.clip_samples, hello.sample_rate, hello.hop, hello.in_flight) == (11, 12, 13, 14)
+    assert (hello.clip_samples, hello.sample_rate, hello.hop) == (11, 12, 13)
+    assert (hello.in_flight, hello.stuck_setup) == (14, 15)
 
 
 def test_a_fault_is_told_in_words() -> None:

@@ -116,10 +116,16 @@ def reply(kind: int, payload: bytes) -> str:
     return line
 
 
+def test_a_clock_that_did_not_start_is_told() -> None:
+    numbers = struct.pack("<HHHIIIIIIIIIHHH", *range(15))
+    assert reply(Type.HELLO | REPLY, numbers + b"\x03toy\x00\x00").endswith("waited in vain in step 14 of its set-up")
+
+
 def test_replies_of_a_device() -> None:
     device = SimulatedDevice(board="toy", build_id="cafe")
     (hello,) = taken([device.receive(encode(Frame(Type.HELLO, 9)))])
     (line,) = described(hello)
+    assert line.endswith(" B")
     assert line.startswith("HELLO reply 9: toy, build cafe, timer toy timer at 1,000 Hz")
     (stats,) = taken([device.receive(encode(Frame(Type.STATS, 1)))])
     assert described(stats) == ["STATS reply 1: 0 inferences, 512 B of stack used, 0 damaged frames dropped"]
