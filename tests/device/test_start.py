@@ -30,7 +30,7 @@ def test_registers_are_set_and_waited_for(tmp_path: Path) -> None:
 @pytest.mark.parametrize("wait", [0x100, 0x8000_0000])
 def test_a_register_that_never_gets_there_is_told(wait: int, tmp_path: Path) -> None:
     steps = (Step(RELOAD, set=0x1000), Step(RELOAD, set=0x8000, wait=wait), Step(RELOAD, wait=0x1000))
-    with pytest.raises(LinkError, match="mps2-an386 on .* waited in vain in step 2 of its set-up") as caught:
+    with pytest.raises(LinkError, match=r"mps2-an386 on .* waited in vain in step 2 of its set-up") as caught:
         answers(dataclasses.replace(BOARD, setup=steps), tmp_path)
     assert "[[setup]] number 2" in caught.value.hint
 

@@ -27,9 +27,9 @@
 #include "network.h"
 #include "port.h"
 #include "protocol.h"
+#include "setup.h"
 #include "timer.h"
 #include "uart.h"
-#include "setup.h"
 #include "usage.h"
 
 #if PQK_WITH_AUDIO

@@ -7,9 +7,9 @@
 #include "network.h"
 #include "port.h"
 #include "protocol.h"
+#include "setup.h"
 #include "timer.h"
 #include "uart.h"
-#include "setup.h"
 #include "usage.h"
 
 static uint32_t clock_ticks;
