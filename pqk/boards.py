@@ -247,6 +247,11 @@ def is_file(name: str) -> bool:
     return name.endswith(SUFFIX)
 
 
+def from_anywhere(name: str) -> str:
+    """`name`, or the whole path where it is one, so that it means the same in every folder."""
+    return str(Path(name).resolve()) if is_file(name) else name
+
+
 def _unknown(name: str) -> BoardError:
     near = difflib.get_close_matches(name, names(), n=3, cutoff=0.4) or names()
     return BoardError(f"unknown board {name!r}", f"did you mean {' or '.join(near)}? All: pqk-mcu boards")

@@ -49,7 +49,7 @@ def new(name: Path, words: str, board: str, data: Path | None) -> None:
     from pqk import boards, project
 
     boards.load(board)
-    board = str(Path(board).resolve()) if boards.is_file(board) else board
+    board = boards.from_anywhere(board)
     source = str(data.resolve()) if data else None
     path = project.create(name, name.resolve().name, [word.strip() for word in words.split(",")], board, source)
     click.echo(f"wrote {path}")
@@ -59,6 +59,12 @@ def new(name: Path, words: str, board: str, data: Path | None) -> None:
 def board_option(command: Any) -> Any:
     """`--board`, for commands that work on one board."""
     text = "Board, instead of the one in pqk.toml."
+    return click.option("--board", "board_name", help=text)(command)
+
+
+def flashed_board_option(command: Any) -> Any:
+    """`--board`, for commands that look at a board with firmware on it."""
+    text = "Board, instead of the one that was flashed last."
     return click.option("--board", "board_name", help=text)(command)
 
 
@@ -126,7 +132,7 @@ def flash(
 ) -> None:
     """Put the firmware on the board and wait until it says hello."""
     project, board = _open(root, board_name)
-    from pqk import pipeline, runners
+    from pqk import boards, flashed, pipeline, runners
 
     built = pipeline.load_build(project, board.name)
     where = board, built.elf, built.directory
@@ -136,13 +142,13 @@ def flash(
         return
     expected = built.record["id"]
     hello = runners.flash(*where, expected_build=expected, kind=kind, probe=probe, port=port, tell=click.echo)
+    flashed.remember(project, boards.from_anywhere(board_name) if board_name else project.board)
     click.echo(f"{board.title} runs build {hello.build_id}")
-    named = {"--board": board_name, "--port": port}  # without which eval would take another one
-    _tell_next(root, "eval", *(word for option, value in named.items() if value for word in (option, value)))
+    _tell_next(root, "eval", *(["--port", port] if port else []))
 
 
 @cli.command(name="eval")
-@board_option
+@flashed_board_option
 @port_option
 @click.option("--split", type=click.Choice(["testing", "validation", "training"]), default="testing", show_default=True)
 @click.option("--limit", type=click.IntRange(min=1), help="Only so many clips, spread over the split.")
@@ -177,7 +183,7 @@ def evaluate(
     With --stream: mix recordings into hours of audio, clean and with noise, and measure false rejects, false accepts
     per hour and latency, at thresholds chosen on the validation split; minutes of it go through the device.
     """
-    project, board = _open(root, board_name)
+    project, board = _open_flashed(root, board_name)
     if (audio or labels) and not stream:
         raise click.UsageError("--audio and --labels go with --stream")
     if (audio is None) != (labels is None):
@@ -204,7 +210,7 @@ def evaluate(
 
 @cli.command()
 @click.argument("source", required=False)
-@board_option
+@flashed_board_option
 @port_option
 @click.option("--fast", is_flag=True, help="Send a file as fast as it goes, not at the pace at which it was spoken.")
 @click.option("--record", type=click.Path(path_type=Path, file_okay=False), help="Keep what was heard at detections.")
@@ -232,7 +238,7 @@ def listen(
     SOURCE is a WAV or FLAC file, - for raw samples (16 bits, mono) from standard input, or left out: the microphone.
     The settings that options give go to the device over serial; the others stay as they are there.
     """
-    project, board = _open(root, board_name)
+    project, board = _open_flashed(root, board_name)
     import time
 
     from pqk import listen as listening
@@ -279,7 +285,7 @@ def tune(root: Path, board_name: str | None, port: str | None) -> None:
 
 
 @cli.command()
-@board_option
+@flashed_board_option
 @port_option
 @click.option("--export", "folder", type=click.Path(path_type=Path), help="Write the testing clips for the runner.")
 @click.option("--accuracy", is_flag=True, help="Send the testing clips, as the runner does.")
@@ -299,7 +305,7 @@ def mlperf(
 
     The runner opens a real board's own port by itself. The firmware must be built with mlperf = true.
     """
-    project, board = _open(root, board_name)
+    project, board = _open_flashed(root, board_name)
     if sum((folder is not None, accuracy, performance)) > 1:
         raise click.UsageError("one of --export, --accuracy and --performance at a time")
     if limit and not (folder or accuracy):
@@ -330,7 +336,7 @@ def mlperf(
 
 
 @cli.command()
-@board_option
+@flashed_board_option
 @click.option("--output", type=click.Path(path_type=Path), help="Folder for report.json and report.html.")
 @click.option("--open", "show", is_flag=True, help="Show the page in a browser, where there is a screen.")
 @click.option("--against", help="Compare: a number of pqk-mcu history, a build id in it, or the path of a report.json.")
@@ -361,7 +367,7 @@ def report(
     different_logits and unseen_unknown_recall. All checks are made and told, and the report is written; if one fails,
     the command does. With any of them, or --junit, the device must be equal to the integer reference, too.
     """
-    project, board = _open(root, board_name)
+    project, board = _open_flashed(root, board_name)
     from datetime import datetime
 
     from pqk import files, measure, tables
@@ -421,7 +427,7 @@ def doctor(root: Path, board_name: str | None, port: str | None) -> None:
     from pqk import doctor as doctors
     from pqk.doctor.finding import Level
 
-    project, board = _look(root, board_name)
+    project, board = _open(root, board_name) if _in_project(root) else (None, _default_board(board_name))
     fixes = []
     for finding in doctors.examine(doctors.patient(board, port, project)):
         click.echo(finding.line())
@@ -431,7 +437,7 @@ def doctor(root: Path, board_name: str | None, port: str | None) -> None:
 
 
 @cli.command()
-@board_option
+@flashed_board_option
 @port_option
 @click.option("--hello", is_flag=True, help="Ask the device for its HELLO first, until it answers.")
 @click.pass_obj
@@ -443,7 +449,7 @@ def monitor(root: Path, board_name: str | None, port: str | None, hello: bool) -
     from pqk import monitor as monitors
     from pqk import pipeline
 
-    project, board = _look(root, board_name)
+    project, board = _open_flashed(root, board_name) if _in_project(root) else (None, _default_board(board_name))
     state_dir = pipeline.board_directory(project, board.name) if project else None
     monitors.run(board, port, state_dir, monitors.stamped(click.echo), hello=hello)
 
@@ -637,13 +643,28 @@ def _open(root: Path, board_name: str | None) -> "tuple[Project, Board]":
     return opened, boards.load(board_name) if board_name else boards.load(opened.board, opened.root)
 
 
-def _look(root: Path, board_name: str | None) -> "tuple[Project | None, Board]":
-    """The same for commands that also work where no project is, on the default board if none is named."""
+def _open_flashed(root: Path, board_name: str | None) -> "tuple[Project, Board]":
+    """The project, and the board that is named, else the one that was flashed last, else its own."""
+    from pqk import flashed, project
+
+    opened = project.load(root)
+    last = flashed.last(opened)
+    if board_name or last in (None, opened.board):
+        return _open(root, board_name)
+    click.echo(f"on {last}, which was flashed last; on {opened.board}: --board {opened.board}", err=True)
+    return _open(root, last)
+
+
+def _in_project(root: Path) -> bool:
+    """Whether there is a project, or should be, for commands that also work where none is."""
+    return root != Path() or (root / FILE_NAME).is_file()
+
+
+def _default_board(board_name: str | None) -> "Board":
+    """For these commands: the board that is named, or else the default one."""
     from pqk import boards
 
-    if root != Path() or (root / FILE_NAME).is_file():
-        return _open(root, board_name)
-    return None, boards.load(board_name or DEFAULT_BOARD)
+    return boards.load(board_name or DEFAULT_BOARD)
 
 
 def _offer_download(project: Project, data: Path | None) -> None:

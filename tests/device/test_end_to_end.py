@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import soundfile
 from support import recordings, remote
-from support.command import PROGRAM, pqk_mcu
+from support.command import PROGRAM, Outcome, pqk_mcu
 
 from pqk import boards, files, project
 
@@ -186,23 +186,33 @@ def test_deleted_firmware_is_compiled_again(lights: Path, tmp_path: Path) -> Non
 
 
 def test_another_board_retrains_nothing(lights: Path, tmp_path: Path) -> None:
+    """What comes after `flash --board` is about that board, too."""
+    root = shutil.copytree(lights, tmp_path / "lights")
     text = (CHECKOUT / "boards" / "mps2-an386.toml").read_text()
     (tmp_path / "bench.toml").write_text(text.replace('name = "mps2-an386"', 'name = "bench"'))
-    before = sorted((lights / "build" / "cache").iterdir())
+    before = sorted((root / "build" / "cache").iterdir())
     board = str(tmp_path / "bench.toml")
-    for command in (["build"], ["flash"], ["eval", "--limit", "5"], ["report"]):
-        outcome = pqk_mcu(*command, "--board", board, cwd=lights)
-        assert outcome.code == 0, outcome.err
-        assert "training" not in outcome.err
-        if command == ["flash"]:
-            assert outcome.out.endswith(f"next: pqk-mcu eval --board {shlex.quote(board)}\n")
-    elsewhere = pqk_mcu("--project", str(lights), "flash", "--board", board, cwd=tmp_path)
-    assert elsewhere.out.endswith(
-        f"next: {shlex.join(['pqk-mcu', '--project', str(lights), 'eval', '--board', board])}\n"
-    )
-    assert sorted((lights / "build" / "cache").iterdir()) == before
-    report = json.loads((lights / "build" / "bench" / "report.json").read_text())
+    data = str(lights.parent / "recordings")
+    ran("build", "--board", board, "--data", data, cwd=root)
+    assert ran("flash", "--board", "../bench.toml", cwd=root).out.endswith("next: pqk-mcu eval\n")
+    for command in (["eval", "--limit", "5"], ["report"]):
+        assert f"on {board}, which was flashed last" in ran(*command, cwd=root).err
+    elsewhere = ran("--project", str(root), "flash", "--board", "bench.toml", cwd=tmp_path)
+    assert elsewhere.out.endswith(f"next: {shlex.join(['pqk-mcu', '--project', str(root), 'eval'])}\n")
+    assert sorted((root / "build" / "cache").iterdir()) == before
+    report = json.loads((root / "build" / "bench" / "report.json").read_text())
     assert (report["board"]["name"], report["parity"]["clips"]) == ("bench", 5)
+    assert "flashed last" not in ran("eval", "--limit", "5", "--board", "mps2-an386", cwd=root).err
+    ran("flash", cwd=root)
+    assert "flashed last" not in ran("eval", "--limit", "5", cwd=root).err
+
+
+def ran(*arguments: str, cwd: Path) -> Outcome:
+    """What a command said that must end well, and train nothing."""
+    outcome = pqk_mcu(*arguments, cwd=cwd)
+    assert outcome.code == 0, outcome.err
+    assert "training" not in outcome.err
+    return outcome
 
 
 def test_two_devices_elsewhere_at_the_same_time(lights: Path, tmp_path: Path) -> None:
