@@ -28,7 +28,7 @@
 
 #include <stdint.h>
 
-#define PQK_PROTOCOL_VERSION 3
+#define PQK_PROTOCOL_VERSION 4
 
 #define PQK_REPLY 0x80u /* a reply has its request's type with this bit */
 enum {

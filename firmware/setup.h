@@ -8,8 +8,8 @@
  * for, but not for ever. */
 void pqk_setup(void);
 
-/* The first step, counted from 1, that waited for what never came; 0 when there was none. What the
- * board's file says of its clock may then not be so. */
+/* The first step, counted from 1, that waited for what is needed and never came; 0 when there was
+ * none. What the board's file says of its clock may then not be so. */
 uint32_t pqk_setup_stuck(void);
 
 #endif

@@ -155,12 +155,14 @@ class Step:
     """One register of the set-up at start: bits in `clear` are cleared, then those in `set` set, in a single write.
 
     Then the firmware waits until all bits in `wait` are set, for instance until an oscillator is steady; not for ever.
+    Where they do not come it says so in HELLO, and nothing is measured, unless the step is not `needed`.
     """
 
     address: int
     set: int = 0
     clear: int = 0
     wait: int = 0
+    needed: bool = True
 
     def __post_init__(self) -> None:
         if not 0 <= self.address < 2**32 or self.address % 4:
@@ -247,9 +249,9 @@ def is_file(name: str) -> bool:
     return name.endswith(SUFFIX)
 
 
-def from_anywhere(name: str) -> str:
-    """`name`, or the whole path where it is one, so that it means the same in every folder."""
-    return str(Path(name).resolve()) if is_file(name) else name
+def from_anywhere(name: str, root: Path = Path()) -> str:
+    """`name`, or the whole path where it is one, seen from `root`: it means the same in every folder."""
+    return str((root / name).resolve()) if is_file(name) else name
 
 
 def _unknown(name: str) -> BoardError:

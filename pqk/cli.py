@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pqk import __version__
-from pqk.errors import BoardError, PqkError
+from pqk.errors import BoardError, LinkError, PqkError
+from pqk.place import Place
 from pqk.project import DEFAULT_BOARD, FILE_NAME, Project
 
 if TYPE_CHECKING:
@@ -21,7 +22,22 @@ if TYPE_CHECKING:
 INTERRUPTED = 130  # what shells report for Ctrl-C
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+PLACE = "pqk.place"  # in a context's meta: what the command is about
+
+
+class _Program(click.Group):
+    """Hints tell commands about the project and the board of the one that failed."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """See click.Group."""
+        try:
+            return super().invoke(ctx)
+        except PqkError as error:
+            error.hint = _here(error.hint)
+            raise
+
+
+@click.group(cls=_Program, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="pqk-mcu")
 @click.option(
     "--project",
@@ -53,7 +69,7 @@ def new(name: Path, words: str, board: str, data: Path | None) -> None:
     source = str(data.resolve()) if data else None
     path = project.create(name, name.resolve().name, [word.strip() for word in words.split(",")], board, source)
     click.echo(f"wrote {path}")
-    _tell_next(name, "build")
+    click.echo(f"next: {Place(name).told('pqk-mcu build')}")
 
 
 def board_option(command: Any) -> Any:
@@ -132,7 +148,7 @@ def flash(
 ) -> None:
     """Put the firmware on the board and wait until it says hello."""
     project, board = _open(root, board_name)
-    from pqk import boards, flashed, pipeline, runners
+    from pqk import flashed, pipeline, runners
 
     built = pipeline.load_build(project, board.name)
     where = board, built.elf, built.directory
@@ -141,10 +157,15 @@ def flash(
             click.echo(shlex.join(argv))
         return
     expected = built.record["id"]
-    hello = runners.flash(*where, expected_build=expected, kind=kind, probe=probe, port=port, tell=click.echo)
-    flashed.remember(project, boards.from_anywhere(board_name) if board_name else project.board)
+    try:
+        hello = runners.flash(*where, expected_build=expected, kind=kind, probe=probe, port=port, tell=click.echo)
+    except LinkError:  # it is on the board, or another one is: monitor can show what comes from there
+        flashed.remember(project, board_name)
+        raise
+    flashed.remember(project, board_name)
     click.echo(f"{board.title} runs build {hello.build_id}")
-    _tell_next(root, "eval", *(["--port", port] if port else []))
+    elsewhere = f" --port {shlex.quote(port)}" if port else ""
+    click.echo(f"next: {_here('pqk-mcu eval')}{elsewhere}")
 
 
 @cli.command(name="eval")
@@ -281,7 +302,7 @@ def tune(root: Path, board_name: str | None, port: str | None) -> None:
         )
     click.echo(tables.tuning(record))
     if record["changed"]:
-        click.echo("next: pqk-mcu build")
+        click.echo(f"next: {_here('pqk-mcu build')}")
 
 
 @cli.command()
@@ -415,7 +436,7 @@ def ports() -> None:
 
 
 @cli.command()
-@board_option
+@flashed_board_option
 @port_option
 @click.pass_obj
 def doctor(root: Path, board_name: str | None, port: str | None) -> None:
@@ -427,10 +448,10 @@ def doctor(root: Path, board_name: str | None, port: str | None) -> None:
     from pqk import doctor as doctors
     from pqk.doctor.finding import Level
 
-    project, board = _open(root, board_name) if _in_project(root) else (None, _default_board(board_name))
+    project, board = _look(root, board_name)
     fixes = []
     for finding in doctors.examine(doctors.patient(board, port, project)):
-        click.echo(finding.line())
+        click.echo(_here(finding.line()))
         fixes += [finding.fix] if finding.level is Level.PROBLEM else []
     if fixes:
         raise PqkError(f"{len(fixes)} problem(s) stand between you and a running {board.name}", fixes[0])
@@ -449,7 +470,7 @@ def monitor(root: Path, board_name: str | None, port: str | None, hello: bool) -
     from pqk import monitor as monitors
     from pqk import pipeline
 
-    project, board = _open_flashed(root, board_name) if _in_project(root) else (None, _default_board(board_name))
+    project, board = _look(root, board_name)
     state_dir = pipeline.board_directory(project, board.name) if project else None
     monitors.run(board, port, state_dir, monitors.stamped(click.echo), hello=hello)
 
@@ -629,42 +650,41 @@ def _evaluate_stream(
     click.echo(text)
 
 
-def _tell_next(root: Path, *words: str) -> None:
-    """Print the command to type after this one, for the project in `root`."""
-    place = [] if root == Path() else ["--project", str(root)]
-    click.echo(f"next: {shlex.join(['pqk-mcu', *place, *words])}")
+def _here(text: str) -> str:
+    """`text` with commands that are about what this one is about."""
+    place: Place = click.get_current_context().meta.get(PLACE, Place())
+    return place.told(text)
 
 
 def _open(root: Path, board_name: str | None) -> "tuple[Project, Board]":
     """The project, and its board or the one that is named."""
     from pqk import boards, project
 
+    click.get_current_context().meta[PLACE] = Place(root, board_name)
     opened = project.load(root)
     return opened, boards.load(board_name) if board_name else boards.load(opened.board, opened.root)
 
 
 def _open_flashed(root: Path, board_name: str | None) -> "tuple[Project, Board]":
     """The project, and the board that is named, else the one that was flashed last, else its own."""
-    from pqk import flashed, project
+    from pqk import boards, flashed, project
 
     opened = project.load(root)
     last = flashed.last(opened)
-    if board_name or last in (None, opened.board):
+    if board_name or last is None:
         return _open(root, board_name)
-    click.echo(f"on {last}, which was flashed last; on {opened.board}: --board {opened.board}", err=True)
+    own = shlex.quote(boards.from_anywhere(opened.board, opened.root))
+    click.echo(f"on {last}, which was flashed last; on the project's own board: --board {own}", err=True)
     return _open(root, last)
 
 
-def _in_project(root: Path) -> bool:
-    """Whether there is a project, or should be, for commands that also work where none is."""
-    return root != Path() or (root / FILE_NAME).is_file()
-
-
-def _default_board(board_name: str | None) -> "Board":
-    """For these commands: the board that is named, or else the default one."""
+def _look(root: Path, board_name: str | None) -> "tuple[Project | None, Board]":
+    """The same for commands that also work where no project is, on the default board if none is named."""
     from pqk import boards
 
-    return boards.load(board_name or DEFAULT_BOARD)
+    if root != Path() or (root / FILE_NAME).is_file():
+        return _open_flashed(root, board_name)
+    return None, boards.load(board_name or DEFAULT_BOARD)
 
 
 def _offer_download(project: Project, data: Path | None) -> None:

@@ -147,8 +147,8 @@ class Device:
         if facts.stuck_setup:
             raise LinkError(
                 f"{self._board} on {self._port} waited in vain in step {facts.stuck_setup} of its set-up: its clock "
-                "may not be what its file says, and no time right",
-                f"look at [[setup]] number {facts.stuck_setup} in the board's file, and at its oscillator",
+                "or pins may not be as its file says, and no time right",
+                f"look at [[setup]] number {facts.stuck_setup} in the board's file, and at the board's oscillator",
             )
         self._conversation.begin(facts.free_sequence, facts.in_flight)
         return facts

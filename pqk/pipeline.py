@@ -135,7 +135,7 @@ def load_build(project: Project, board_name: str) -> Build:
         ProjectError: there is none, or another version of pqk-mcu made it.
     """
     directory = board_directory(project, board_name)
-    path, again = directory / RECORD, f"pqk-mcu build --board {board_name}"
+    path, again = directory / RECORD, "pqk-mcu build"
     if not path.is_file():
         raise ProjectError(f"{project.name} has not been built for {board_name}", again)
     record = dict(json.loads(path.read_text()))

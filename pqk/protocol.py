@@ -12,7 +12,7 @@ from enum import IntEnum
 
 from pqk_codegen.decision import Detection, Settings
 
-VERSION = 3
+VERSION = 4
 DELIMITER = b"\0"
 REPLY = 0x80  # a reply has its request's type with this bit
 SEQUENCES = 1 << 16

@@ -194,11 +194,12 @@ def test_another_board_retrains_nothing(lights: Path, tmp_path: Path) -> None:
     board = str(tmp_path / "bench.toml")
     data = str(lights.parent / "recordings")
     ran("build", "--board", board, "--data", data, cwd=root)
-    assert ran("flash", "--board", "../bench.toml", cwd=root).out.endswith("next: pqk-mcu eval\n")
+    assert ran("flash", "--board", "../bench.toml", cwd=root).out.endswith("next: pqk-mcu eval --board ../bench.toml\n")
     for command in (["eval", "--limit", "5"], ["report"]):
         assert f"on {board}, which was flashed last" in ran(*command, cwd=root).err
     elsewhere = ran("--project", str(root), "flash", "--board", "bench.toml", cwd=tmp_path)
-    assert elsewhere.out.endswith(f"next: {shlex.join(['pqk-mcu', '--project', str(root), 'eval'])}\n")
+    next_command = shlex.join(["pqk-mcu", "--project", str(root), "eval", "--board", "bench.toml"])
+    assert elsewhere.out.endswith(f"next: {next_command}\n")
     assert sorted((root / "build" / "cache").iterdir()) == before
     report = json.loads((root / "build" / "bench" / "report.json").read_text())
     assert (report["board"]["name"], report["parity"]["clips"]) == ("bench", 5)

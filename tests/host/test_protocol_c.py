@@ -212,7 +212,8 @@ def test_hostile_bytes(program: Path) -> None:
         choice = rng.integers(6)
         size = int(rng.integers(0, 3 * PAYLOAD)) if choice == 1 else int(rng.integers(0, 60))
         noise = rng.integers(0, 256, size, dtype=np.uint8).tobytes()
-        request = stream(Frame(int(rng.integers(0, 256)), number, noise, version=int(rng.integers(0, 4))))
+        version = int(rng.integers(0, protocol.VERSION + 1))
+        request = stream(Frame(int(rng.integers(0, 256)), number, noise, version))
         if choice == 0:
             pieces.append(noise)
         elif choice == 1:

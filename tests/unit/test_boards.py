@@ -74,8 +74,8 @@ def test_a_real_board_says_that_it_was_never_run_and_counts_cycles(name: str) ->
 def test_the_set_up_reaches_c_in_its_order(name: str, tmp_path: Path) -> None:
     board = boards.load(name)
     firmware.render(board, tmp_path)
-    rows = re.findall(r"\{(.*?)u, (.*?)u, (.*?)u, (.*?)u\}", (tmp_path / "board.h").read_text())
-    steps = [(step.address, step.clear, step.set, step.wait) for step in board.setup]
+    rows = re.findall(r"\{(.*?)u, (.*?)u, (.*?)u, (.*?)u, (.*?)\}", (tmp_path / "board.h").read_text())
+    steps = [(step.address, step.clear, step.set, step.wait, step.needed) for step in board.setup]
     assert [tuple(int(value, 16) for value in row) for row in rows] == steps
 
 

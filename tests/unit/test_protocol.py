@@ -13,12 +13,12 @@ from pqk.protocol import BadFrame, Fault, Frame, FrameReader, Type
 
 # Checked by hand. CRC16-XMODEM of "123456789" is 0x31C3, the check value of every catalogue of CRCs.
 GOLDEN_FRAMES = [
-    # version, type, sequence low, high: 03 01 34 12; its CRC is 0x57CE
-    (Frame(Type.HELLO, 0x1234), "07 03 01 34 12 CE 57 00"),
-    # 03 03 00 00: the two zeros of the sequence number become the codes 03, 01; CRC 0xC28C
-    (Frame(Type.RUN, 0), "03 03 03 01 03 8C C2 00"),
-    # 03 02 05 00 | 00 00 00 00 | 0A 0B: an INPUT of two features from offset 0; CRC 0x61B6
-    (Frame(Type.INPUT, 5, protocol.input_payload(0, b"\x0a\x0b")), "04 03 02 05 01 01 01 01 05 0A 0B B6 61 00"),
+    # version, type, sequence low, high: 04 01 34 12; its CRC is 0x06E3
+    (Frame(Type.HELLO, 0x1234), "07 04 01 34 12 E3 06 00"),
+    # 04 03 00 00: the two zeros of the sequence number become the codes 03, 01; CRC 0x93A1
+    (Frame(Type.RUN, 0), "03 04 03 01 03 A1 93 00"),
+    # 04 02 05 00 | 00 00 00 00 | 0A 0B: an INPUT of two features from offset 0; CRC 0x7D4C
+    (Frame(Type.INPUT, 5, protocol.input_payload(0, b"\x0a\x0b")), "04 04 02 05 01 01 01 01 05 0A 0B 4C 7D 00"),
 ]
 
 GOLDEN_COBS = [
