@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from pqk.sources import Source
 
 INTERRUPTED = 130  # what shells report for Ctrl-C
-
-
 PLACE = "pqk.place"  # in a context's meta: what the command is about
 
 
@@ -53,6 +51,7 @@ def cli(context: click.Context, root: Path) -> None:
     In a project folder: build, flash, eval, report.
     """
     context.obj = root
+    context.meta[PLACE] = Place(root)
 
 
 @cli.command()
@@ -652,17 +651,24 @@ def _evaluate_stream(
 
 def _here(text: str) -> str:
     """`text` with commands that are about what this one is about."""
-    place: Place = click.get_current_context().meta.get(PLACE, Place())
+    place: Place = click.get_current_context().meta[PLACE]
     return place.told(text)
 
 
 def _open(root: Path, board_name: str | None) -> "tuple[Project, Board]":
     """The project, and its board or the one that is named."""
-    from pqk import boards, project
+    from pqk import project
+
+    opened = project.load(root)
+    return opened, _board_of(opened, root, board_name)
+
+
+def _board_of(opened: Project, root: Path, board_name: str | None) -> "Board":
+    """The board that is named, which the next commands must name, too, or else the project's own."""
+    from pqk import boards
 
     click.get_current_context().meta[PLACE] = Place(root, board_name)
-    opened = project.load(root)
-    return opened, boards.load(board_name) if board_name else boards.load(opened.board, opened.root)
+    return boards.load(board_name) if board_name else boards.load(opened.board, opened.root)
 
 
 def _open_flashed(root: Path, board_name: str | None) -> "tuple[Project, Board]":
@@ -671,11 +677,10 @@ def _open_flashed(root: Path, board_name: str | None) -> "tuple[Project, Board]"
 
     opened = project.load(root)
     last = flashed.last(opened)
-    if board_name or last is None:
-        return _open(root, board_name)
-    own = shlex.quote(boards.from_anywhere(opened.board, opened.root))
-    click.echo(f"on {last}, which was flashed last; on the project's own board: --board {own}", err=True)
-    return _open(root, last)
+    if last and not board_name:
+        own = shlex.quote(boards.from_anywhere(opened.board, opened.root))
+        click.echo(f"on {last}, which was flashed last; on the project's own board: --board {own}", err=True)
+    return opened, _board_of(opened, root, board_name or last)
 
 
 def _look(root: Path, board_name: str | None) -> "tuple[Project | None, Board]":

@@ -16,7 +16,7 @@ from pqk.errors import LinkLost
 SCHEME = "udp://"
 HOST = "127.0.0.1"
 LARGEST = 2048  # bytes of a datagram; QEMU cuts off what is beyond 4096
-RECEIVE_BUFFER = 1 << 22  # bytes; every byte from QEMU is a datagram, and counts as 768 there
+RECEIVE_BUFFER = 1 << 22  # bytes; every byte from QEMU is a datagram, and counts as 768 there; Linux may give 554 only
 STARTS_S = 10.0
 LOOK_EVERY_S = 0.005
 

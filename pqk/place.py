@@ -5,8 +5,9 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-_OF_A_BOARD = ("build", "doctor", "eval", "flash", "listen", "mlperf", "monitor", "report", "tune")
-_COMMAND = re.compile(rf"\bpqk-mcu ({'|'.join(_OF_A_BOARD)})\b")
+_OF_A_BOARD = ("build", "compare", "doctor", "eval", "flash", "listen", "mlperf", "monitor", "report", "tune")
+_OF_A_PROJECT = (*_OF_A_BOARD, "bench", "history", "train")
+_COMMAND = re.compile(rf"\bpqk-mcu ({'|'.join(_OF_A_PROJECT)})\b")
 
 
 @dataclass(frozen=True)
@@ -19,5 +20,7 @@ class Place:
     def told(self, text: str) -> str:
         """`text`, with what the commands in it need to be about this place."""
         project = "" if self.root == Path() else f"--project {shlex.quote(str(self.root))} "
-        board = "" if self.board is None else f" --board {shlex.quote(self.board)}"
-        return _COMMAND.sub(lambda found: f"pqk-mcu {project}{found[1]}{board}", text)
+        board = f" --board {shlex.quote(self.board)}" if self.board else ""
+        return _COMMAND.sub(
+            lambda found: f"pqk-mcu {project}{found[1]}{board if found[1] in _OF_A_BOARD else ''}", text
+        )

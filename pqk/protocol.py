@@ -138,7 +138,7 @@ class Hello:
     in_flight: int
     """Requests that the host may send before the first is answered."""
     stuck_setup: int
-    """The first [[setup]] of the board's file, counted from 1, whose `wait` never came true; 0 for none."""
+    """The first needed [[setup]] of the board's file, counted from 1, whose `wait` never came true; 0 for none."""
 
 
 @dataclass(frozen=True)

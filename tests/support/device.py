@@ -17,9 +17,9 @@ BUILD_ID = "00112233aabbccdd"  # as in its network.h
 INPUT_BYTES = 4040
 FAULTS = {"no memory": 0xF0, "undefined instruction": 0xF1, "stack overflow": 0xF2, "unaligned access": 0xF4}
 RESET = 0xF3
+LONG = 0xF5  # a hundred and fifty million instructions
 SURE_BYTES = 500
 """What arrives even while we do not look: Linux by default holds 554 datagrams, and QEMU sends one for each byte."""
-LONG = 0xF5  # a hundred and fifty million instructions
 
 BOARD = pqk.boards.load("mps2-an386")
 EMULATED = [name for name in pqk.boards.names() if pqk.boards.load(name).emulated]

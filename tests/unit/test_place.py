@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import click
 import pytest
 
 from pqk import cli, place
@@ -24,6 +23,7 @@ from pqk.place import Place
             "pqk-mcu eval --features",
             "pqk-mcu --project a eval --board 'my boards/b.toml' --features",
         ),
+        (Place(Path("a"), "b"), "pqk-mcu history lists them", "pqk-mcu --project a history lists them"),
         (Place(Path("a"), "b"), "pqk-mcu boards; pqk-mcu download mini", "pqk-mcu boards; pqk-mcu download mini"),
     ],
 )
@@ -35,5 +35,5 @@ def test_commands_with_a_board_are_known() -> None:
     of_a_board = [
         name for name, command in cli.cli.commands.items() if any(one.name == "board_name" for one in command.params)
     ]
-    assert isinstance(cli.cli, click.Group)
-    assert set(of_a_board) - {"compare"} == set(place._OF_A_BOARD)
+    assert set(of_a_board) == set(place._OF_A_BOARD)
+    assert set(place._OF_A_PROJECT) <= set(cli.cli.commands)
