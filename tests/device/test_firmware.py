@@ -374,8 +374,9 @@ def test_an_emulator_killed_in_mid_run(state: Path, tmp_path: Path, emulators: l
         run(BOARD, UNKNOWN, kill_after=3)
     message = caught.value.message
     assert "udp://127.0.0.1" in message
-    assert "the emulator of mps2-an386 was killed by signal 9; then: " in message
-    assert "the emulator of mps2-an386 ended with status 1" in message
+    killed, then = message.split("; then: ")  # QEMU may have warned of something before
+    assert "the emulator of mps2-an386 was killed by signal 9" in killed
+    assert "the emulator of mps2-an386 ended with status 1" in then
     assert f"3 of 8 clips are done and kept in {journal}" in message
     assert len(journal.read_text().splitlines()) == 4
     result = run(BOARD, kill_after=None)
