@@ -125,9 +125,10 @@ def test_a_small_network_on_the_smallest_board(tmp_path: Path) -> None:
     record = evaluated(board, network, rng, tmp_path / SMALL)
     # A quarter of the stack at least is left over.
     assert record["stack_high_water"] < 0.75 * board.memory.stack
-    # The same instructions as on the board that exists for counting them: only the ticks differ in length.
+    # The same instructions as on the board that exists for counting them: only the ticks differ in length, and the clip
+    # comes in eight pieces instead of one; each of the seven more takes 220 instructions at most, or 50 for lanes.
     counted = evaluated(boards.load("mps2-an385-armv6m"), network, rng, tmp_path / "counting", room=board)
-    assert counted["per_inference"][0] == pytest.approx(record["per_inference"][0], rel=0.001)
+    assert counted["per_inference"][0] == pytest.approx(record["per_inference"][0], abs=7 * 250)
 
 
 def test_a_large_network_does_not_fit_the_smallest_board() -> None:
