@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from pqk_codegen import interpreter
+from pqk_codegen.choice import Objective
 from pqk_codegen.generate import generate
 from pqk_codegen.ir import Network
 from pqk_codegen.plan import plan
@@ -47,9 +48,14 @@ def tiny(rng: np.random.Generator) -> Network:
     return trained("res8-tiny", InputFormat((1, 101, 40), "uint8", 0.125), rng)
 
 
-def evaluated(board: Board, network: Network, rng: np.random.Generator, folder: Path) -> dict[str, Any]:
-    """Generate, check, compile, flash, and send random clips; everything but the figures is asserted here."""
-    planned = plan(network, board.cpu)
+def evaluated(
+    board: Board, network: Network, rng: np.random.Generator, folder: Path, room: Board | None = None
+) -> dict[str, Any]:
+    """Generate, check, compile, flash, and send random clips; everything but the figures is asserted here.
+
+    As in a build, kernels are chosen so that the arena fits, on `room` where that is another board.
+    """
+    planned = plan(network, board.cpu, Objective(ram_limit=firmware.spare_ram(room or board)))
     firmware.check_fit(board, {"tables": planned.flash, "kernels": planned.code}, {"arena": planned.arena})
     build_id = generate(planned, folder / "generated")
     built = firmware.compile_firmware(board, folder / "generated", folder / "firmware")
@@ -119,9 +125,10 @@ def test_a_small_network_on_the_smallest_board(tmp_path: Path) -> None:
     record = evaluated(board, network, rng, tmp_path / SMALL)
     # A quarter of the stack at least is left over.
     assert record["stack_high_water"] < 0.75 * board.memory.stack
-    # The same instructions as on the board that exists for counting them: only the ticks differ in length.
-    counted = evaluated(boards.load("mps2-an385-armv6m"), network, rng, tmp_path / "counting")
-    assert counted["per_inference"][0] == pytest.approx(record["per_inference"][0], rel=0.001)
+    # The same instructions as on the board that exists for counting them: only the ticks differ in length, and the clip
+    # comes in eight pieces instead of one; each of the seven more takes 220 instructions at most, or 50 for lanes.
+    counted = evaluated(boards.load("mps2-an385-armv6m"), network, rng, tmp_path / "counting", room=board)
+    assert counted["per_inference"][0] == pytest.approx(record["per_inference"][0], abs=7 * 250)
 
 
 def test_a_large_network_does_not_fit_the_smallest_board() -> None:

@@ -32,7 +32,7 @@ Array = np.ndarray
 
 C_FILES = Path(__file__).parent / "battery"
 GAP = 64  # bytes of guard before, between and behind buffers
-PROBES = 200  # networks of each kind that tell which kinds a kernel runs
+PROBES = 400  # networks of each kind that tell which kinds a kernel runs; 4 % at least are for it, if any
 DRAWS = 6000  # after so many networks without one that the kernel accepts, there is none
 CLASSES = ("a", "b", "c")
 PRIME = 16777619

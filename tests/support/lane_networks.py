@@ -31,19 +31,22 @@ def _depthwise(rng: np.random.Generator, width: int) -> Network:
     return builder.finish(("a", "b", "c"))
 
 
-def convolutions(rng: np.random.Generator, kernel: str, core: str) -> tuple[Network, Forced]:
-    """Convolutions for a lane kernel: with a stride, dilated, pointwise; one channel without weights."""
+def convolutions(rng: np.random.Generator, kernel: str, core: str, fewest: int = 1) -> tuple[Network, Forced]:
+    """Convolutions for a lane kernel: with a stride, dilated, pointwise; one channel without weights.
+
+    `fewest`: of the channels that each makes, of five at most.
+    """
     names = {f"conv{index}": kernel for index in range(3)}
-    return _accepted(lambda: _convolutions(rng), names, core), names
+    return _accepted(lambda: _convolutions(rng, fewest), names, core), names
 
 
-def _convolutions(rng: np.random.Generator) -> Network:
+def _convolutions(rng: np.random.Generator, fewest: int) -> Network:
     shape = (int(rng.integers(1, 3)), int(rng.integers(9, 16)), int(rng.integers(9, 16)))
     builder = Builder(rng, shape, dtype=str(rng.choice(["uint8", "int8"])))
     most = int(rng.choice([15, 31, 63, 127, 255]))
-    builder.conv(int(rng.integers(1, 6)), (4, 3), stride=(2, int(rng.integers(1, 3))), maximum=most)
-    builder.conv(int(rng.integers(1, 6)), dilation=(2, 1), padding=(2, 1, 2, 1))
-    builder.conv(int(rng.integers(1, 6)), (1, 1), padding=(0, 0, 0, 0))
+    builder.conv(int(rng.integers(fewest, 6)), (4, 3), stride=(2, int(rng.integers(1, 3))), maximum=most)
+    builder.conv(int(rng.integers(fewest, 6)), dilation=(2, 1), padding=(2, 1, 2, 1))
+    builder.conv(int(rng.integers(fewest, 6)), (1, 1), padding=(0, 0, 0, 0))
     builder.ops[1].weights[0] = 0  # type: ignore[attr-defined]
     return builder.finish(("a", "b", "c"))
 
