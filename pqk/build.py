@@ -6,12 +6,13 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pqk_codegen import plan as planning
 from pqk_codegen.choice import Objective
-from pqk_codegen.errors import FlashLimitError, IrError
+from pqk_codegen.errors import IrError
 from pqk_codegen.frontend.spec import FrontEndSpec
 from pqk_codegen.generate import generate
 from pqk_codegen.generate_mlperf import mlperf_files
@@ -31,8 +32,10 @@ from pqk.tune import Costs
 PACKAGE = Path(__file__).parent
 BUILD_ID = "build_id"
 SMALLEST = "smallest"  # folder of the smallest firmware, beside the firmware's; made where there is a flash limit
+TRIED = "tried-"  # folders of others that are linked to see how large they are, so that nothing is linked twice
 _WHOLE = "in a stream every window is computed as a whole: "
-ATTEMPTS = 4  # at a flash limit, because sizes before linking are estimates
+ATTEMPTS = 6  # at a flash limit, because sizes before linking are estimates
+DOUBT = 512  # bytes by which estimates are off for one choice of kernels and not for another
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,7 +142,8 @@ def compile_network(
     if config.flash_limit_kb is None:
         return compiler.compiled(plan_network(network, board, wanted), directory)
     smallest_plan = plan_network(network, board, replace(wanted, goal="size"))
-    smallest = replace(compiler, note=lambda _: None).compiled(smallest_plan, directory.with_name(SMALLEST))
+    quiet = replace(compiler, note=lambda _: None)
+    smallest = quiet.compiled(smallest_plan, directory.with_name(SMALLEST))
     limit = round(1024 * config.flash_limit_kb)
     if smallest.flash > limit and smallest.chunk and listener:
         alone = replace(listener, reuse=False)
@@ -147,17 +151,8 @@ def compile_network(
         return replace(made, notes=(_WHOLE + "build.flash_limit_kb has no room for what they share",))
     if smallest.flash > limit:
         raise _limit_error(config, smallest.flash)
-    others = smallest.flash - smallest_plan.flash - smallest_plan.code
-    for _ in range(ATTEMPTS):
-        try:
-            plan = plan_network(network, board, replace(wanted, flash_limit=limit - others))
-        except FlashLimitError:
-            break
-        compiled = compiler.compiled(plan, directory)
-        if compiled.flash <= limit:
-            return compiled
-        others += compiled.flash - limit
-    return compiler.compiled(smallest_plan, directory)
+    tries = _Tries(limit, partial(plan_network, network, board), wanted, quiet, directory)
+    return compiler.compiled(tries.fastest(smallest), directory)
 
 
 def listener(project: Project, network: Network) -> Listener:
@@ -246,6 +241,49 @@ class _Compiler:
             needed = self.listener.needs(plan.network, ram["arena"])
             flash, ram = flash | needed.flash, ram | needed.ram
         firmware.check_fit(self.board, flash, ram)
+
+
+@dataclass(frozen=True)
+class _Tries:
+    """For the fastest firmware that the linker finds to be within a limit on flash."""
+
+    limit: int
+    plan: Callable[[Objective], planning.Plan]
+    wanted: Objective
+    compiler: _Compiler
+    directory: Path
+    """Of the firmware; what is tried is compiled beside it, so that the next build compiles nothing."""
+
+    def fastest(self, smallest: Compiled) -> planning.Plan:
+        """By limits on estimates between one that is met, that of `smallest` at first, and one that is too large."""
+        best, met, too_large = smallest.plan, _estimate(smallest.plan), self.limit - _unplanned(smallest) + DOUBT
+        allowed = too_large
+        for attempt in range(ATTEMPTS):
+            plan = self.plan(replace(self.wanted, flash_limit=allowed))
+            exact = met
+            if _estimate(plan) > met:
+                made = self.compiler.compiled(plan, self.directory.with_name(f"{TRIED}{attempt}"))
+                exact = self.limit - _unplanned(made)
+                if made.flash > self.limit:
+                    too_large = _estimate(plan)
+                else:
+                    best, met = plan, allowed
+            else:
+                met = allowed
+            allowed = exact if met < exact < too_large else (met + too_large) // 2
+            if allowed <= met:
+                break
+        return best
+
+
+def _estimate(plan: planning.Plan) -> int:
+    """Bytes of flash that the limit of an `Objective` is for."""
+    return plan.flash + plan.code
+
+
+def _unplanned(made: Compiled) -> int:
+    """Bytes of flash that the plan knows nothing of, and what its estimates are off."""
+    return made.flash - _estimate(made.plan)
 
 
 def _audio(listener: Listener, network: Network, chunk: Chunk | None) -> dict[str, str]:
