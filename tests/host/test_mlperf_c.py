@@ -366,8 +366,11 @@ def random_unit(rng: np.random.Generator, number: int) -> Unit:
     if kind == 3:
         return Unit(letters(80, 300) + b"%", "e-[Command too long]")
     if kind == 4:  # noise, which a zero ends
-        noise = rng.integers(1, 256, int(rng.integers(0, 50)), np.uint8).tobytes().replace(b"%", b"")
-        return Unit(noise + b"\0", None)
+        noise = seeds.until(
+            lambda: rng.integers(1, 256, int(rng.integers(0, 50)), np.uint8).tobytes().replace(b"%", b"") + b"\0",
+            lambda noise: not protocol.FrameReader().feed(noise),  # its CRC may be right by chance
+        )
+        return Unit(noise, None)
     if kind == 5:  # noise that nothing ends
         return Unit(rng.integers(0x80, 256, int(rng.integers(1, 9)), np.uint8).tobytes(), None, unclear=True)
     if kind == 6:

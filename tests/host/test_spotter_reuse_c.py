@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 from pqk_codegen.decision import Settings
 from pqk_codegen.generate_spotter import generate_spotter
+from pqk_codegen.ir import Network
 from pqk_codegen.streaming import with_interior_mean
 from support import networks, seeds, spotting
 from support.spotting import COUNTERS, INIT, POLL, WINDOW, Model, StandIn, cut, detected, push, say, set_settings
 
+STREAM = 200
+"""Frames in which most networks detect something."""
 THRESHOLDS = (6000, 9000, 12000, 6000, 3000, 6000)
 
 
@@ -21,7 +24,16 @@ class Spotter:
     """Built for windows `hop` frames apart, behind a stand-in for the front end."""
 
     def __init__(self, frames: int, hop: int, default: Settings, rng: np.random.Generator, folder: Path) -> None:
+        """With a network that detects something in a stream."""
         self.front_end, self.default = StandIn(17, 10, frames, 6, True), default
+        self.network = seeds.until(
+            lambda: self._drawn(rng), lambda network: self.heard(self.audio(rng, STREAM), network).detections
+        )
+        files = generate_spotter(spotting.spec(default), self.network) | self.front_end.files()
+        self.program = spotting.build(self.network, files, folder, hop)
+
+    def _drawn(self, rng: np.random.Generator) -> Network:
+        frames = self.front_end.frames
         builder = networks.Builder(rng, (1, frames, 6))
         before = builder.conv(3, pool=(2, 1))
         builder.conv(3)
@@ -33,9 +45,7 @@ class Spotter:
                 for start in range(2 * frames)
             ]
         )
-        self.network = spotting.calibrated(rng, network, inputs[:, np.newaxis])
-        files = generate_spotter(spotting.spec(default), self.network) | self.front_end.files()
-        self.program = spotting.build(self.network, files, folder, hop)
+        return spotting.calibrated(rng, network, inputs[:, np.newaxis])
 
     def audio(self, rng: np.random.Generator, frames: int) -> np.ndarray:
         """int16 [samples]: noise whose level changes."""
@@ -44,8 +54,14 @@ class Spotter:
         ]
         return (rng.uniform(-1, 1, len(level)) * level).astype(np.int16)
 
-    def model(self, default: Settings | None = None) -> Model:
-        return Model(self.network, self.front_end, default or self.default)
+    def model(self) -> Model:
+        return Model(self.network, self.front_end, self.default)
+
+    def heard(self, samples: np.ndarray, network: Network | None = None) -> Model:
+        """After a stream."""
+        model = Model(network or self.network, self.front_end, self.default)
+        model.push(samples)
+        return model
 
 
 @pytest.mark.parametrize(
@@ -55,10 +71,8 @@ def test_a_stream_equals_the_model(frames: int, hop: int, stride: int, tmp_path:
     """The model computes every window as a whole."""
     rng = seeds.fresh("reuse")
     spotter = Spotter(frames, hop, settings(stride), rng, tmp_path)
-    samples = spotter.audio(rng, 200)
-    model = spotter.model()
-    model.push(samples)
-    assert model.detections
+    samples = seeds.until(lambda: spotter.audio(rng, STREAM), lambda samples: spotter.heard(samples).detections)
+    model = spotter.heard(samples)
     lines = say(spotter.program, INIT, *(push(piece) + POLL for piece in cut(rng, samples, 40)), COUNTERS)
     assert detected(lines) == model.detections
     assert lines[-1][1:4] == [str(len(samples)), str(len(model.rows)), str(model.inferences)]
@@ -67,22 +81,26 @@ def test_a_stream_equals_the_model(frames: int, hop: int, stride: int, tmp_path:
 def test_a_new_stream_a_look_at_the_window_and_other_settings(tmp_path: Path) -> None:
     rng = seeds.fresh("reuse")
     spotter = Spotter(23, 3, settings(3), rng, tmp_path)
-    first, second = spotter.audio(rng, 77), spotter.audio(rng, 150)
-    model = spotter.model()
+    first = spotter.audio(rng, 77)
     commands = [INIT, *(push(piece) + POLL for piece in cut(rng, first, 40)), INIT]
-    expected = []
-    model.push(first)
-    expected += model.detections
-    model = spotter.model()
+
+    def with_other_settings(second: np.ndarray) -> Model:
+        """Which hears the stream and changes its settings within."""
+        model = spotter.model()
+        for index, piece in enumerate(np.array_split(second, 9)):
+            if index == 4:
+                model.set(settings(6, 1))
+            model.push(piece)
+        return model
+
+    second = seeds.until(lambda: spotter.audio(rng, 150), lambda second: with_other_settings(second).detections)
     for index, piece in enumerate(np.array_split(second, 9)):
         if index == 4:
-            model.set(settings(6, 1))
             commands.append(set_settings(settings(6, 1)))
         for part in np.array_split(piece, 5):
             commands += [push(part), POLL, WINDOW]
-        model.push(piece)
-    assert model.detections
-    assert detected(say(spotter.program, *commands)) == expected + model.detections
+    expected = spotter.heard(first).detections + with_other_settings(second).detections
+    assert detected(say(spotter.program, *commands)) == expected
 
 
 def test_strides_are_multiples_of_the_hop(tmp_path: Path) -> None:
@@ -90,8 +108,7 @@ def test_strides_are_multiples_of_the_hop(tmp_path: Path) -> None:
     rng = seeds.fresh("reuse")
     spotter = Spotter(23, 3, settings(3), rng, tmp_path)
     samples = spotter.audio(rng, 150)
-    model = spotter.model()
-    model.push(samples)
+    model = spotter.heard(samples)
     pieces = [push(piece) + POLL for piece in cut(rng, samples, 40)]
     lines = say(spotter.program, INIT, set_settings(settings(4)), *pieces)
     assert lines[0] == ["set", "0"]

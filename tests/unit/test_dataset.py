@@ -32,7 +32,8 @@ def fill(root: Path, words: Mapping[str, Iterable[str]]) -> None:
 
 
 def speakers(count: int, seed: np.random.Generator) -> list[str]:
-    return [f"{value:08x}_nohash_0.wav" for value in seed.integers(0, 2**32, count)]
+    """All of them different."""
+    return [f"{value:08x}_nohash_0.wav" for value in seed.choice(2**32, count, replace=False)]
 
 
 def noise(root: Path, name: str, seconds: float, rate: int = 16_000) -> None:

@@ -41,7 +41,7 @@ def test_each_stream_s_precision_is_drawn_anew_with_probability_a_half() -> None
         drawn.append([method.teacher_bits[name] for name in method.quantizer.quantizers()])
     fine = torch.tensor(drawn) == 8
     assert {bits for row in drawn for bits in row} == {4, 8}
-    assert ((fine.float().mean(0) - 0.5).abs() < 0.15).all()  # five standard deviations
+    assert ((fine.float().mean(0) - 0.5).abs() < 0.2).all()  # seven standard deviations
     assert len({tuple(row) for row in drawn}) > 2  # streams do not go together
     method.begin_step(7, 100)
     assert [method.teacher_bits[name] for name in method.quantizer.quantizers()] == drawn[7]  # as a resumed run does
