@@ -260,20 +260,25 @@ class _Tries:
         allowed = too_large
         for attempt in range(ATTEMPTS):
             plan = self.plan(replace(self.wanted, flash_limit=allowed))
-            exact = met
-            if _estimate(plan) > met:
-                made = self.compiler.compiled(plan, self.directory.with_name(f"{TRIED}{attempt}"))
-                exact = self.limit - _unplanned(made)
-                if made.flash > self.limit:
-                    too_large = _estimate(plan)
-                else:
-                    best, met = plan, allowed
+            made = self._linked(plan, attempt) if _estimate(plan) > met else None
+            if made and made.flash <= self.limit:
+                best, met = plan, allowed
+            elif _estimate(plan) > met:
+                too_large = _estimate(plan)
             else:
                 met = allowed
+            exact = self.limit - _unplanned(made) if made else met
             allowed = exact if met < exact < too_large else (met + too_large) // 2
             if allowed <= met:
                 break
         return best
+
+    def _linked(self, plan: planning.Plan, attempt: int) -> Compiled | None:
+        """None where the board has no room for it, whatever the limit."""
+        try:
+            return self.compiler.compiled(plan, self.directory.with_name(f"{TRIED}{attempt}"))
+        except FitError:
+            return None
 
 
 def _estimate(plan: planning.Plan) -> int:
