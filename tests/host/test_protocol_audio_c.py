@@ -43,9 +43,7 @@ class Built:
 
     def heard(self, samples: np.ndarray) -> Model:
         """After a stream."""
-        model = self.model()
-        model.push(samples)
-        return model
+        return self.model().push(samples)
 
 
 @pytest.fixture(scope="module")

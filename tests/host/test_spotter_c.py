@@ -57,16 +57,10 @@ def build(front_end: StandIn, rng: np.random.Generator, folder: Path) -> Built:
     """With a network and settings that detect something in a stream."""
     network, chosen = seeds.until(
         lambda: (spotting.random_network(rng, front_end), spotting.random_settings(rng, front_end)),
-        lambda drawn: heard_by(Model(drawn[0], front_end, drawn[1]), audio(rng, STREAM * front_end.hop)).detections,
+        lambda drawn: Model(drawn[0], front_end, drawn[1]).push(audio(rng, STREAM * front_end.hop)).detections,
     )
     files = generate_spotter(spotting.spec(chosen), network) | front_end.files()
     return Built(spotting.build(network, files, folder), network, front_end, chosen)
-
-
-def heard_by(model: Model, samples: np.ndarray) -> Model:
-    """The model after a stream."""
-    model.push(samples)
-    return model
 
 
 @pytest.fixture(scope="module")
@@ -89,10 +83,10 @@ def audio(rng: np.random.Generator, count: int) -> np.ndarray:
 def test_a_stream_equals_the_model_and_the_reference(window: int, hop: int, center: bool, tmp_path: Path) -> None:
     rng = seeds.fresh("stream")
     made = build(StandIn(window, hop, 6, 5, center), rng, tmp_path)
-    samples, model = seeds.until(
-        lambda: (samples := audio(rng, window + STREAM * hop), heard_by(made.model(), samples)),
-        lambda drawn: drawn[1].detections,
+    samples = seeds.until(
+        lambda: audio(rng, window + STREAM * hop), lambda samples: made.model().push(samples).detections
     )
+    model = made.model().push(samples)
     pieces = [push(piece) + POLL for piece in cut(rng, samples, QUEUE * hop)]
     lines = say(made.program, INIT, *pieces, COUNTERS)
     assert detected(lines) == model.detections

@@ -59,9 +59,7 @@ class Spotter:
 
     def heard(self, samples: np.ndarray, network: Network | None = None) -> Model:
         """After a stream."""
-        model = Model(network or self.network, self.front_end, self.default)
-        model.push(samples)
-        return model
+        return Model(network or self.network, self.front_end, self.default).push(samples)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from pqk_codegen import interpreter
@@ -155,13 +156,15 @@ class Model:
     last: int | None = None
     detections: list[tuple[int, int, int]] = field(default_factory=list)
 
-    def push(self, samples: Iterable[int]) -> None:
+    def push(self, samples: Iterable[int]) -> Self:
+        """Hear them; the model itself is returned."""
         for sample in samples:
             self.heard.append(int(sample))
             place = len(self.heard) - self.front_end.window + self.front_end.before
             if place >= 0 and place % self.front_end.hop == 0:
                 padded = [0] * self.front_end.before + self.heard
                 self._frame(np.array(padded[place : place + self.front_end.window]))
+        return self
 
     def set(self, settings: Settings) -> None:
         self.settings = settings
