@@ -4,7 +4,7 @@ import json
 import math
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -31,8 +31,8 @@ from pqk.tune import Costs
 
 PACKAGE = Path(__file__).parent
 BUILD_ID = "build_id"
-SMALLEST = "smallest"  # folder of the smallest firmware, beside the firmware's; made where there is a flash limit
-TRIED = "tried-"  # folders of others that are linked to see how large they are, so that nothing is linked twice
+TRIED = "tried-"  # folders of what is linked to see how large it is; they stay, so that nothing is linked twice
+WHOLE = "whole"
 _WHOLE = "in a stream every window is computed as a whole: "
 ATTEMPTS = 6  # at a flash limit, because sizes before linking are estimates
 DOUBT = 512  # bytes by which estimates are off for one choice of kernels and not for another
@@ -128,7 +128,7 @@ def compile_network(
     """Bring the firmware in `directory` up to date with `network`; nothing is compiled where it is.
 
     Sizes are estimates until the linker has spoken. Where there is a limit on flash, the smallest firmware is linked
-    first: it tells whether the limit can be met, and how far off estimates are.
+    first: it tells whether the limit can be met, if need be without what streams reuse, and how far off estimates are.
 
     Raises:
         ModelError: no kernel supports an operation.
@@ -138,21 +138,24 @@ def compile_network(
     wanted = objective(config, board, measured or {})
     if listener and wanted.ram_limit is not None:
         wanted = replace(wanted, ram_limit=wanted.ram_limit - sum(listener.needs(network, arena=0).ram.values()))
-    compiler = _Compiler(board, listener, wanted, note)
+    usual = _Compiler(board, listener, wanted, note)
     if config.flash_limit_kb is None:
-        return compiler.compiled(plan_network(network, board, wanted), directory)
-    smallest_plan = plan_network(network, board, replace(wanted, goal="size"))
-    quiet = replace(compiler, note=lambda _: None)
-    smallest = quiet.compiled(smallest_plan, directory.with_name(SMALLEST))
+        return usual.compiled(plan_network(network, board, wanted), directory)
+    note(f"looking for the fastest firmware within {config.flash_limit_kb:g} kB of flash")
     limit = round(1024 * config.flash_limit_kb)
-    if smallest.flash > limit and smallest.chunk and listener:
-        alone = replace(listener, reuse=False)
-        made = compile_network(network, board, directory, config, note, measured, alone)
-        return replace(made, notes=(_WHOLE + "build.flash_limit_kb has no room for what they share",))
-    if smallest.flash > limit:
+    smallest_plan = plan_network(network, board, replace(wanted, goal="size"))
+    for kind, compiler in _with_less_and_less_for_streams(usual):
+        quiet = replace(compiler, note=lambda _: None)
+        smallest = quiet.compiled(smallest_plan, directory.with_name(f"smallest-{kind}"))
+        if smallest.flash <= limit:
+            break
+    else:
         raise _limit_error(config, smallest.flash)
-    tries = _Tries(limit, partial(plan_network, network, board), wanted, quiet, directory)
-    return compiler.compiled(tries.fastest(smallest), directory)
+    search = _Search(limit, partial(plan_network, network, board), wanted, quiet, directory)
+    made = compiler.compiled(search.fastest(smallest), directory)
+    if kind == WHOLE:
+        return replace(made, notes=(_WHOLE + "build.flash_limit_kb has no room for what they share",))
+    return made
 
 
 def listener(project: Project, network: Network) -> Listener:
@@ -243,9 +246,20 @@ class _Compiler:
         firmware.check_fit(self.board, flash, ram)
 
 
+def _with_less_and_less_for_streams(compiler: _Compiler) -> Iterator[tuple[str, _Compiler]]:
+    """What is tried in turn where a limit on flash is not met, with names."""
+    yield "fast", compiler
+    if compiler.listener and compiler.listener.reuse:
+        yield "small", replace(compiler, streaming=replace(compiler.streaming, goal="size"))
+        yield WHOLE, replace(compiler, listener=replace(compiler.listener, reuse=False))
+
+
 @dataclass(frozen=True)
-class _Tries:
-    """For the fastest firmware that the linker finds to be within a limit on flash."""
+class _Search:
+    """Looks for the fastest firmware that is within a limit on flash, which the linker tells.
+
+    A choice of kernels has a limit on its own estimate: one is looked for that is just met.
+    """
 
     limit: int
     plan: Callable[[Objective], planning.Plan]
@@ -255,23 +269,35 @@ class _Tries:
     """Of the firmware; what is tried is compiled beside it, so that the next build compiles nothing."""
 
     def fastest(self, smallest: Compiled) -> planning.Plan:
-        """By limits on estimates between one that is met, that of `smallest` at first, and one that is too large."""
-        best, met, too_large = smallest.plan, _estimate(smallest.plan), self.limit - _unplanned(smallest) + DOUBT
-        allowed = too_large
+        """`smallest` is within the limit, so whatever is allowed from its estimate on, there is a choice."""
+        best, met = smallest.plan, _estimate(smallest.plan)
+        too_large: int | None = None
+        allowed = self._exact(smallest) + DOUBT
         for attempt in range(ATTEMPTS):
             plan = self.plan(replace(self.wanted, flash_limit=allowed))
-            made = self._linked(plan, attempt) if _estimate(plan) > met else None
+            estimate = _estimate(plan)
+            made = self._linked(plan, attempt) if estimate > met else None
             if made and made.flash <= self.limit:
                 best, met = plan, allowed
-            elif _estimate(plan) > met:
-                too_large = _estimate(plan)
+            elif estimate > met:
+                too_large = estimate
             else:
-                met = allowed
-            exact = self.limit - _unplanned(made) if made else met
-            allowed = exact if met < exact < too_large else (met + too_large) // 2
+                met = allowed  # by nothing new
+            allowed = self._next(met, too_large, made)
             if allowed <= met:
                 break
         return best
+
+    def _next(self, met: int, too_large: int | None, made: Compiled | None) -> int:
+        """What to allow after `made`: what would be right if estimates were always as far off, or what is between."""
+        exact = self._exact(made) if made else met
+        if too_large is None:
+            return exact + DOUBT if made else self.limit
+        return exact if met < exact < too_large else (met + too_large) // 2
+
+    def _exact(self, made: Compiled) -> int:
+        """The limit, less the bytes that the estimate of `made` knows nothing of."""
+        return self.limit - made.flash + _estimate(made.plan)
 
     def _linked(self, plan: planning.Plan, attempt: int) -> Compiled | None:
         """None where the board has no room for it, whatever the limit."""
@@ -284,11 +310,6 @@ class _Tries:
 def _estimate(plan: planning.Plan) -> int:
     """Bytes of flash that the limit of an `Objective` is for."""
     return plan.flash + plan.code
-
-
-def _unplanned(made: Compiled) -> int:
-    """Bytes of flash that the plan knows nothing of, and what its estimates are off."""
-    return made.flash - _estimate(made.plan)
 
 
 def _audio(listener: Listener, network: Network, chunk: Chunk | None) -> dict[str, str]:

@@ -36,6 +36,15 @@ MOST_BYTES = 8 * 2**30
 MOST_MEMBERS = 300_000
 STALL_SECONDS = 30
 _CHUNK = 1 << 20
+# The last is zipfile's, where a flag or a version is one that it does not know.
+_DAMAGED = (
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    gzip.BadGzipFile,
+    zlib.error,
+    EOFError,
+    NotImplementedError,
+)
 
 
 def download_mini(cache: Path, *, url: str = MINI_URL, progress: Progress = lambda *_: None) -> Path:
@@ -86,7 +95,7 @@ def _workshop(cache: Path, name: str, which: str) -> Iterator[Path]:
             yield Path(work)
     except _RefusedError as error:
         raise DataError(str(error), f"{again}; or get recordings elsewhere and name them with --data") from error
-    except (tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError) as error:
+    except _DAMAGED as error:
         raise DataError(f"the archive of {name} is damaged: {error}", again) from error
     except OSError as error:
         hint = f"check the connection, the space and the permissions there, then {again}"

@@ -63,7 +63,7 @@ def test_groups(board: str, bits: int, tmp_path: Path) -> None:
 
 def test_m7_has_kernels_of_its_own() -> None:
     # With five channels lanes are far cheaper than plain C; with one a convolution may not be worth packing its input.
-    network, forced = lane_networks.convolutions(fresh("m7"), "conv2d_lanes_m7_short", "cortex-m7", fewest=5)
+    network, forced = lane_networks.convolutions(fresh("m7"), "conv2d_lanes_m7_short", "cortex-m7", channels=[5])
     chosen = {layer.name: layer.kernel for layer in plan(network, "cortex-m7").layers}
     assert all(chosen[name].startswith("conv2d_lanes_m7") for name in forced)
 

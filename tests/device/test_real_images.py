@@ -12,9 +12,9 @@ from pqk.boards import Board, Runner
 from pqk.protocol import REPLY, Frame, Type, encode
 from pqk.runners.probe import Flashing
 
-CLOCK = ("-icount", "shift=5")
-STM32F405 = Runner("qemu", "netduinoplus2", (*CLOCK, "-serial", "null"))  # USART 1; the boards use the second
-NRF51822 = Runner("qemu", "microbit", CLOCK)
+NRF51822 = boards.load("microbit").runner
+STM32F405 = boards.load("netduinoplus2").runner
+SECOND_UART = dataclasses.replace(STM32F405, args=(*STM32F405.args, "-serial", "null"))
 
 
 def on(chip: Runner, name: str, folder: Path) -> Board:
@@ -36,7 +36,7 @@ def test_microbit_v1(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["nucleo-f446re", "stm32f4-discovery"])
 def test_stm32f4(name: str, tmp_path: Path) -> None:
     """QEMU has none of the chip's clocks, for which the set-up waits in vain, and no DWT: nothing can be timed."""
-    board = on(STM32F405, name, tmp_path)
+    board = on(SECOND_UART, name, tmp_path)
     (clip,) = clips(seeds.fresh("clip"), 1)
     whole = protocol.input_payload(0, clip.tobytes())
     requests = [Frame(Type.HELLO, 0), Frame(Type.INPUT, 1, whole), Frame(Type.RUN, 2)]

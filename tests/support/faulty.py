@@ -64,8 +64,8 @@ class FaultyLink:
         kind = str(self._rng.choice(DAMAGES, p=(0.18, 0.18, 0.14, 0.14, 0.14, 0.14, 0.07, 0.01)))
         self.counts[kind] += 1
         spoilt = self._spoilt(kind, frame)
-        # Of 65,536 damages a CRC of 16 bits misses one, which is nobody's fault. Of two, it misses both in no run.
-        return spoilt if _is_noticed(spoilt, frame) else self._spoilt(kind, frame)
+        # Of 65,536 damages a CRC of 16 bits misses one, which is nobody's fault. Both of two it misses once in 2^32.
+        return spoilt if is_noticed(spoilt, frame) else self._spoilt(kind, frame)
 
     def _spoilt(self, kind: str, frame: bytes) -> bytes:
         at, size = int(self._rng.integers(len(frame))), int(self._rng.integers(1, 9))
@@ -86,7 +86,7 @@ class FaultyLink:
         return frame
 
 
-def _is_noticed(spoilt: bytes, frame: bytes) -> bool:
+def is_noticed(spoilt: bytes, frame: bytes) -> bool:
     """Whether nothing can be read in it but the frame as it was."""
     found, there = (set(FrameReader().feed(DELIMITER + data + DELIMITER)) for data in (spoilt, frame))
     return found <= there

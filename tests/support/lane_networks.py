@@ -1,6 +1,6 @@
 """Random networks that certain lane kernels can run, with the kernels to force."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from pqk_codegen.errors import IrError
@@ -31,22 +31,24 @@ def _depthwise(rng: np.random.Generator, width: int) -> Network:
     return builder.finish(("a", "b", "c"))
 
 
-def convolutions(rng: np.random.Generator, kernel: str, core: str, fewest: int = 1) -> tuple[Network, Forced]:
+def convolutions(
+    rng: np.random.Generator, kernel: str, core: str, channels: Sequence[int] = (1, 2, 3, 4, 5)
+) -> tuple[Network, Forced]:
     """Convolutions for a lane kernel: with a stride, dilated, pointwise; one channel without weights.
 
-    `fewest`: of the channels that each makes, of five at most.
+    Each makes one of these numbers of `channels`.
     """
     names = {f"conv{index}": kernel for index in range(3)}
-    return _accepted(lambda: _convolutions(rng, fewest), names, core), names
+    return _accepted(lambda: _convolutions(rng, channels), names, core), names
 
 
-def _convolutions(rng: np.random.Generator, fewest: int) -> Network:
+def _convolutions(rng: np.random.Generator, channels: Sequence[int]) -> Network:
     shape = (int(rng.integers(1, 3)), int(rng.integers(9, 16)), int(rng.integers(9, 16)))
     builder = Builder(rng, shape, dtype=str(rng.choice(["uint8", "int8"])))
     most = int(rng.choice([15, 31, 63, 127, 255]))
-    builder.conv(int(rng.integers(fewest, 6)), (4, 3), stride=(2, int(rng.integers(1, 3))), maximum=most)
-    builder.conv(int(rng.integers(fewest, 6)), dilation=(2, 1), padding=(2, 1, 2, 1))
-    builder.conv(int(rng.integers(fewest, 6)), (1, 1), padding=(0, 0, 0, 0))
+    builder.conv(int(rng.choice(channels)), (4, 3), stride=(2, int(rng.integers(1, 3))), maximum=most)
+    builder.conv(int(rng.choice(channels)), dilation=(2, 1), padding=(2, 1, 2, 1))
+    builder.conv(int(rng.choice(channels)), (1, 1), padding=(0, 0, 0, 0))
     builder.ops[1].weights[0] = 0  # type: ignore[attr-defined]
     return builder.finish(("a", "b", "c"))
 

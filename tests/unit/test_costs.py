@@ -45,7 +45,7 @@ def test_the_model_is_the_planner_within_a_few_percent(narrow: NetworkCosts) -> 
         instructions, size = planned(network, CORE, Objective())
         assert narrow.instructions(nonzeros(network)) == pytest.approx(instructions, rel=0.05)
         sizes.append(narrow.bytes(nonzeros(network)) / size)
-    assert np.median(sizes) == pytest.approx(1, abs=0.15)
+    assert np.median(sizes) == pytest.approx(1, abs=0.1)
     assert sizes == pytest.approx([1] * len(sizes), abs=0.5)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from pqk_codegen.decision import Detection, Settings
 from support import seeds
+from support.faulty import is_noticed
 from support.simulated import (
     CLIP_SAMPLES,
     INPUT_BYTES,
@@ -49,21 +50,25 @@ def disturbing(rng: np.random.Generator) -> Disturbance:
     Were it one in four, eight attempts in a row would fail once in some runs of hundreds of clips.
     """
 
+    def flipped(message: bytes) -> bytes:
+        spoilt = bytearray(message)
+        spoilt[int(rng.integers(len(spoilt)))] ^= 1 << int(rng.integers(8))
+        return bytes(spoilt)
+
     def disturb(message: bytes) -> Iterable[bytes]:
         kind = rng.integers(0, 60)
         if kind == 0:
             return []
         if kind == 1:
-            spoilt = bytearray(message)
-            spoilt[int(rng.integers(len(spoilt)))] ^= 1 << int(rng.integers(8))
-            return [bytes(spoilt)]
+            return [seeds.until(lambda: flipped(message), lambda spoilt: is_noticed(spoilt, message))]
         if kind == 2:
             return [message, message]
         if kind == 3:
             return [b"boot banner\r\n" + message]
         if kind == 4:
             half = len(message) // 2
-            return [message[:half] + b"noise" + message[half:]]
+            noisy = message[:half] + b"noise" + message[half:]
+            return [noisy if is_noticed(noisy, message) else message]
         return [message]
 
     return disturb

@@ -272,6 +272,15 @@ def test_a_flipped_byte_or_a_cut_is_never_unpacked_wrongly(server: Server, cache
     assert refusals >= 8
 
 
+@pytest.mark.parametrize(("byte", "bit"), [(6, 6), (8, 5), (8, 6)])
+def test_a_zip_that_seems_to_want_what_python_cannot(byte: int, bit: int, server: Server, cache: Path) -> None:
+    """A newer version, a patch, strong encryption: said in the central directory."""
+    body = bytearray(zipped({f"{MINI}/{name}": content for name, content in words("").items()}))
+    body[body.index(b"PK\x01\x02") + byte] ^= 1 << bit
+    with pytest.raises(DataError, match=r"the archive of .* is damaged"):
+        download.download_mini(cache, url=server.serve("a", bytes(body)))
+
+
 def zip_link(archive: zipfile.ZipFile) -> None:
     link = zipfile.ZipInfo(f"{MINI}/yes/link.wav")
     link.external_attr = (stat.S_IFLNK | 0o777) << 16

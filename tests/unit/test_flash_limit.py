@@ -8,7 +8,7 @@ import pytest
 from pqk_codegen.choice import Objective
 from support import seeds
 
-from pqk.build import ATTEMPTS, DOUBT, _Tries
+from pqk.build import ATTEMPTS, DOUBT, _Search
 from pqk.errors import FitError
 
 LIBRARY = 4000  # bytes of which no estimate knows
@@ -42,8 +42,8 @@ class Kernels:
 
     def fastest(self, limit: int) -> int:
         """Number of the program that is taken."""
-        tries = _Tries(limit, self.plan, Objective(), self, Path("firmware"))  # type: ignore[arg-type]
-        return self.plans.index(tries.fastest(self.made(self.plans[0])))  # type: ignore[arg-type]
+        search = _Search(limit, self.plan, Objective(), self, Path("firmware"))  # type: ignore[arg-type]
+        return self.plans.index(search.fastest(self.made(self.plans[0])))  # type: ignore[arg-type]
 
 
 def test_all_is_allowed() -> None:
@@ -63,6 +63,14 @@ def test_a_byte_too_many(off: int) -> None:
 def test_one_that_fits_exactly_behind_one_that_does_not(off: int) -> None:
     kernels = Kernels((1000, 0), (2000, off), (2200, off + 400))
     assert kernels.fastest(kernels.flash(1)) == 1
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+@pytest.mark.parametrize("off", [600, 900])
+def test_the_smallest_is_further_off_than_the_others(off: int, number: int) -> None:
+    """As where streams have kernels of their own, which faster programs share."""
+    kernels = Kernels((1000, off), (2000, 0), (2300, 0), (3000, 0))
+    assert kernels.fastest(kernels.flash(number)) == number
 
 
 def test_nothing_else_fits() -> None:
@@ -86,3 +94,15 @@ def test_what_is_taken_is_within_the_limit() -> None:
         taken = kernels.fastest(limit)
         assert kernels.flash(taken) <= limit
         assert len(kernels.linked) <= ATTEMPTS
+
+
+def test_estimates_that_are_all_off_by_the_same() -> None:
+    """Then the fastest is found."""
+    rng = seeds.fresh("programs")
+    for _ in range(300):
+        count = int(rng.integers(1, 12))
+        estimates, off = 1000 + rng.integers(1, 900, count).cumsum(), int(rng.integers(-400, 400))
+        kernels = Kernels(*((estimate, off) for estimate in estimates.tolist()))
+        limit = kernels.flash(0) + int(rng.integers(0, 4000))
+        taken = kernels.fastest(limit)
+        assert taken == max(number for number in range(count) if kernels.flash(number) <= limit)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from support.seeds import fresh
+from support.seeds import fresh, until
 from torch import Tensor, nn
 
 from pqk.train import patches
@@ -44,10 +44,18 @@ def random_case(rng: np.random.Generator) -> tuple[Convolution, Tensor]:
     return layer, torch.rand(int(rng.integers(2, 6)), 1, *pair(16, 30)) * 8 + 3
 
 
+def is_clear(layer: Convolution, x: Tensor) -> bool:
+    """Whether no value is so near 0 that rounding decides if the ReLU lets its gradient through."""
+    with torch.no_grad():
+        values = copy.deepcopy(layer.norm)(layer.convolve(x, layer.weight))
+    return bool(values.abs().min() > 5e-5)
+
+
 @pytest.mark.parametrize("repeat", range(12))
 @pytest.mark.parametrize(("training", "track"), [(True, True), (True, False), (False, True)])
 def test_values_gradients_and_statistics_are_the_plain_layers(*, training: bool, track: bool, repeat: int) -> None:
-    layer, x = random_case(fresh(f"patches {repeat}"))
+    rng = fresh(f"patches {repeat}")
+    layer, x = until(lambda: random_case(rng), lambda case: is_clear(case[0].train(training), case[1]))
     layer.norm.track_running_stats = track
     found, expected = layer.train(training), copy.deepcopy(layer)
     assert patches.suits(found, x)
