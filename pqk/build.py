@@ -32,7 +32,6 @@ from pqk.tune import Costs
 PACKAGE = Path(__file__).parent
 BUILD_ID = "build_id"
 TRIED = "tried-"  # folders of what is linked to see how large it is; they stay, so that nothing is linked twice
-WHOLE = "whole"
 _WHOLE = "in a stream every window is computed as a whole: "
 ATTEMPTS = 6  # at a flash limit, because sizes before linking are estimates
 DOUBT = 512  # bytes by which estimates are off for one choice of kernels and not for another
@@ -147,15 +146,12 @@ def compile_network(
     for kind, compiler in _with_less_and_less_for_streams(usual):
         quiet = replace(compiler, note=lambda _: None)
         smallest = quiet.compiled(smallest_plan, directory.with_name(f"smallest-{kind}"))
-        if smallest.flash <= limit:
+        if smallest.flash <= limit or smallest.chunk is None:
             break
-    else:
+    if smallest.flash > limit:
         raise _limit_error(config, smallest.flash)
     search = _Search(limit, partial(plan_network, network, board), wanted, quiet, directory)
-    made = compiler.compiled(search.fastest(smallest), directory)
-    if kind == WHOLE:
-        return replace(made, notes=(_WHOLE + "build.flash_limit_kb has no room for what they share",))
-    return made
+    return compiler.compiled(search.fastest(smallest), directory)
 
 
 def listener(project: Project, network: Network) -> Listener:
@@ -204,6 +200,8 @@ class _Compiler:
     streaming: Objective
     """For what streams reuse."""
     note: Callable[[str], None]
+    why: str | None = None
+    """Why streams reuse nothing, where the project does not say so."""
 
     def compiled(self, plan: planning.Plan, directory: Path) -> Compiled:
         chunk, notes = self._chunk(plan)
@@ -222,7 +220,7 @@ class _Compiler:
 
         Raises FitError when the network does not fit without it either.
         """
-        reason = None
+        reason = self.why
         if self.listener and self.listener.reuse:
             try:
                 chunk = reuse(plan, self.listener.spotter.settings.stride, self.streaming)
@@ -251,7 +249,8 @@ def _with_less_and_less_for_streams(compiler: _Compiler) -> Iterator[tuple[str, 
     yield "fast", compiler
     if compiler.listener and compiler.listener.reuse:
         yield "small", replace(compiler, streaming=replace(compiler.streaming, goal="size"))
-        yield WHOLE, replace(compiler, listener=replace(compiler.listener, reuse=False))
+        alone = replace(compiler.listener, reuse=False)
+        yield "whole", replace(compiler, listener=alone, why="build.flash_limit_kb has no room for what they share")
 
 
 @dataclass(frozen=True)

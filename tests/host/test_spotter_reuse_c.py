@@ -54,9 +54,6 @@ class Spotter:
         ]
         return (rng.uniform(-1, 1, len(level)) * level).astype(np.int16)
 
-    def model(self) -> Model:
-        return Model(self.network, self.front_end, self.default)
-
     def heard(self, samples: np.ndarray, network: Network | None = None) -> Model:
         """After a stream."""
         return Model(network or self.network, self.front_end, self.default).push(samples)
@@ -79,25 +76,22 @@ def test_a_stream_equals_the_model(frames: int, hop: int, stride: int, tmp_path:
 def test_a_new_stream_a_look_at_the_window_and_other_settings(tmp_path: Path) -> None:
     rng = seeds.fresh("reuse")
     spotter = Spotter(23, 3, settings(3), rng, tmp_path)
-    first = spotter.audio(rng, 77)
+    first, changed = spotter.audio(rng, 77), settings(6, 1)
+
+    def heard(before: np.ndarray, after: np.ndarray) -> Model:
+        """Settings change between the two parts of a stream."""
+        model = spotter.heard(before)
+        model.set(changed)
+        return model.push(after)
+
+    before, after = seeds.until(
+        lambda: (spotter.audio(rng, 67), spotter.audio(rng, 83)), lambda parts: heard(*parts).detections
+    )
     commands = [INIT, *(push(piece) + POLL for piece in cut(rng, first, 40)), INIT]
-
-    def with_other_settings(second: np.ndarray) -> Model:
-        """Which hears the stream and changes its settings within."""
-        model = spotter.model()
-        for index, piece in enumerate(np.array_split(second, 9)):
-            if index == 4:
-                model.set(settings(6, 1))
-            model.push(piece)
-        return model
-
-    second = seeds.until(lambda: spotter.audio(rng, 150), lambda second: with_other_settings(second).detections)
-    for index, piece in enumerate(np.array_split(second, 9)):
-        if index == 4:
-            commands.append(set_settings(settings(6, 1)))
-        for part in np.array_split(piece, 5):
-            commands += [push(part), POLL, WINDOW]
-    expected = spotter.heard(first).detections + with_other_settings(second).detections
+    commands += [push(piece) + POLL + WINDOW for piece in np.array_split(before, 20)]
+    commands += [set_settings(changed)]
+    commands += [push(piece) + POLL + WINDOW for piece in np.array_split(after, 25)]
+    expected = spotter.heard(first).detections + heard(before, after).detections
     assert detected(say(spotter.program, *commands)) == expected
 
 
